@@ -1,0 +1,67 @@
+"""What a client asks, in words that no hub owns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.domain.artifact import Repo
+
+
+class Action(StrEnum):
+    """What is done to a resource; HEAD, GET and Range of a file share `FETCH`."""
+
+    FETCH = "fetch"
+    LIST = "list"
+    READ_METADATA = "read_metadata"
+    SEARCH = "search"
+    PUBLISH = "publish"
+
+
+class RequestKind(StrEnum):
+    """The named shapes of a hub's URL grammar: each is one row of the dialect's table."""
+
+    RESOLVE = "resolve"
+    INFO = "info"
+    TREE = "tree"
+    PATHS_INFO = "paths_info"
+    REFS = "refs"
+    XET_TOKEN = "xet_token"  # noqa: S105 - a route, not a secret
+    WHOAMI = "whoami"
+    TELEMETRY = "telemetry"
+    HARNESSES = "harnesses"
+    WRITE = "write"
+
+
+ACTION_OF: Mapping[RequestKind, Action] = {
+    RequestKind.RESOLVE: Action.FETCH,
+    RequestKind.XET_TOKEN: Action.FETCH,
+    RequestKind.INFO: Action.READ_METADATA,
+    RequestKind.TREE: Action.LIST,
+    RequestKind.PATHS_INFO: Action.LIST,
+    RequestKind.REFS: Action.READ_METADATA,
+    RequestKind.WHOAMI: Action.READ_METADATA,
+    RequestKind.TELEMETRY: Action.READ_METADATA,
+    RequestKind.HARNESSES: Action.READ_METADATA,
+    RequestKind.WRITE: Action.PUBLISH,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HubRequest:
+    """A request as the dialect read it: decoded once, nothing ambiguous left.
+
+    `ref` is the revision text asked for (decoded: `refs/pr/1`), "" for the default branch.
+    `path` is the decoded file or folder path, "" for the root. `query` holds the parameters the route knows.
+    """
+
+    kind: RequestKind
+    repo: Repo | None = None
+    ref: str = ""
+    path: str = ""
+    query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def action(self) -> Action:
+        return ACTION_OF[self.kind]

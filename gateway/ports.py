@@ -1,0 +1,176 @@
+"""Every port of the core: what an adapter must do, and the errors it may raise.
+
+Adapters implement these and import nothing of each other. One interface, many wrappers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from gateway.domain.artifact import Artifact, FileEntry, Repo, Span
+from gateway.domain.decision import Decision, Query
+from gateway.domain.evidence import ScanReport, Snapshot
+from gateway.domain.record import Durability, Record
+from gateway.domain.subject import Subject
+
+
+class RangeSource(Protocol):
+    """Bounded random access to one file's bytes: a local blob, a running fill, or range reads upstream."""
+
+    size_bytes: int
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return exactly the bytes [offset, offset + length) cut at the end of the file.
+
+        Raises UpstreamError (source lost), IntegrityError (other bytes than before), StoreError.
+        """
+        ...
+
+
+class Scanner(Protocol):
+    """A PIP: looks at one file and reports. Never raises for hostile content: that is Coverage or a Finding."""
+
+    name: str
+    version: str
+
+    async def scan(self, source: RangeSource, path: str) -> ScanReport:
+        """Report on the file; errors of `source` propagate unchanged."""
+        ...
+
+
+class PolicyEngine(Protocol):
+    """A PDP. Raises PolicyError with its code; never answers in doubt."""
+
+    policy_digest: str
+    data_digest: str
+
+    async def decide(self, query: Query) -> Decision:
+        """Evaluate `data.gateway.decision` for the query."""
+        ...
+
+    async def ready(self) -> str:
+        """Return "" when a decision can be made now, else one sentence why not."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Where a ref points now, and which credential opened it: "anonymous" or "gateway_token"."""
+
+    commit: str
+    access: str
+
+
+class Upstream(Protocol):
+    """The network end of a hub. Raises UpstreamError and its kinds."""
+
+    async def resolve(self, repo: Repo, ref: str) -> Resolved:
+        """Resolve a mutable ref ("" for the default branch) to a commit."""
+        ...
+
+    async def snapshot(self, repo: Repo, ref: str, commit: str, access: str) -> Snapshot:
+        """All facts of one revision. `ref` is the ref asked for and decides ref_kind."""
+        ...
+
+    async def read_range(self, artifact: Artifact, span: Span, access: str) -> bytes:
+        """Read exactly one range of a file at its pinned digest and ETag."""
+        ...
+
+    def open(
+        self, artifact: Artifact, access: str, start: int = 0
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Stream the file from `start` to its end. Raises UpstreamError also between chunks."""
+        ...
+
+    async def forward(self, repo: Repo, name: str, query: Mapping[str, tuple[str, ...]], access: str) -> Any:
+        """A bounded JSON answer of another read route (`refs`, or `info` / `tree` with `expand`), unfiltered."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """A committed blob: verified bytes, visible under its sha256."""
+
+    sha256: str
+    size_bytes: int
+    path: Path
+
+
+class Staging(Protocol):
+    """Unverified bytes on their way in. Left without `commit` = discarded."""
+
+    size_bytes: int
+    path: Path
+
+    async def write(self, chunk: bytes) -> None:
+        """Append and hash. Raises StoreError (disk full)."""
+        ...
+
+    async def commit(self, expected: FileEntry) -> BlobInfo:
+        """Verify size and digest (sha256, or the git blob id), fsync, make visible.
+
+        Raises IntegrityError (nothing becomes visible) or StoreError.
+        """
+        ...
+
+    async def discard(self) -> None: ...
+
+
+class BlobStore(Protocol):
+    """Verified bytes by sha256."""
+
+    async def stat(self, sha256: str) -> BlobInfo | None:
+        """The blob, or None. Marks it as used."""
+        ...
+
+    def pin(self, sha256: str) -> AbstractAsyncContextManager[BlobInfo | None]:
+        """Keep the blob from eviction while it is served."""
+        ...
+
+    async def stage(self, size_bytes: int) -> Staging:
+        """Room for `size_bytes` of unverified bytes; evicts whole blobs if the quota asks. Raises StoreError."""
+        ...
+
+
+class Facts(Protocol):
+    """Small JSON facts by namespace and key, kept over restarts: reports, decisions, inputs, first-seen, oids."""
+
+    async def get(self, namespace: str, key: str) -> Any | None: ...
+
+    async def put(self, namespace: str, key: str, value: Any) -> None: ...
+
+    async def put_if_absent(self, namespace: str, key: str, value: Any) -> Any:
+        """Store unless present; return what is stored now."""
+        ...
+
+
+class Ledger(Protocol):
+    """The audit trail. Returned = as durable as asked. Raises LedgerError: then nothing may be served."""
+
+    async def record(self, record: Record, durability: Durability) -> None: ...
+
+    def healthy(self) -> bool:
+        """False after a failed write or sync: final until restart."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a request presents: the bearer token ("" for none) and the peer's address."""
+
+    token: str
+    address: str
+
+
+class Identifier(Protocol):
+    """Who asks? Raises IdentityError with a code `identity/…`."""
+
+    async def identify(self, credential: Credential) -> Subject | None:
+        """A subject; None where this identifier does not know the kind of credential (ask the next one)."""
+        ...
