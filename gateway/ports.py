@@ -14,7 +14,9 @@ from typing import Any, Protocol
 from gateway.domain.artifact import Artifact, FileEntry, Repo, Span
 from gateway.domain.decision import Decision, Query
 from gateway.domain.evidence import ScanReport, Snapshot
+from gateway.domain.outcome import Refusal
 from gateway.domain.record import Durability, Record
+from gateway.domain.request import HubRequest
 from gateway.domain.subject import Subject
 
 
@@ -173,4 +175,47 @@ class Identifier(Protocol):
 
     async def identify(self, credential: Credential) -> Subject | None:
         """A subject; None where this identifier does not know the kind of credential (ask the next one)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """An answer ready for the wire. `headers` may repeat a name; no value holds CR, LF or a non-ASCII character."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+
+class Dialect(Protocol):
+    """The pure half of a hub: its URL grammar and its words. No I/O."""
+
+    def parse(self, method: str, raw_target: str, content_type: str = "", body: bytes = b"") -> HubRequest:
+        """Read the raw request target (path and query, undecoded) and the small body of a POST.
+
+        Raises UnroutableRequest for everything that the grammar does not name.
+        """
+        ...
+
+    def is_tombstone(self, repo: Repo, ref: str) -> bool:
+        """Is `ref` the invented commit that denials of this repo carry?"""
+        ...
+
+    def file(self, artifact: Artifact, decision: Decision) -> Rendering:
+        """Status 200 and the headers of an allowed file, without Content-Length and body."""
+        ...
+
+    def listing(self, request: HubRequest, snapshot: Snapshot, decision: Decision, payload: Any = None) -> Rendering:
+        """INFO, TREE, PATHS_INFO and REFS: hidden paths removed, Xet hashes stripped, links our own.
+
+        `payload` is the forwarded upstream JSON for REFS and for `expand` requests.
+        """
+        ...
+
+    def local(self, request: HubRequest, subject: Subject) -> Rendering:
+        """WHOAMI, TELEMETRY, HARNESSES: answered here."""
+        ...
+
+    def refuse(self, request: HubRequest | None, method: str, refusal: Refusal) -> Rendering:
+        """The hub's own error words for a refusal, with reason, rule, decision id and next step."""
         ...

@@ -1,0 +1,1 @@
+"""The command line: one module per command. Each has `add_parser(commands)` and a `run(args) -> int`."""
