@@ -1,0 +1,1 @@
+"""The PEP: every request passes `admission.Admission.admit`; nothing else opens a door."""

@@ -1,0 +1,216 @@
+"""The one door. Every request of every route passes `Admission.admit`; read this file first.
+
+1 resolve    ref -> commit, path -> entry             (resolving: briefly for refs, for ever for commits)
+2 memory     was this very question answered?          (memory: hot, then remembered decisions)
+3 revision   repo facts and file list -> one decision  (deciding: scope "revision")
+4 file       bytes or ranges -> reports -> decision    (gathering, deciding: scope "file")
+5 record     durable before any byte                   (recording)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gateway.clock import Clock
+from gateway.domain.artifact import Artifact, Repo
+from gateway.domain.decision import Decision, DecisionScope, Effect, FileEffect, Reason
+from gateway.domain.errors import GatewayError
+from gateway.domain.evidence import ScanReport
+from gateway.domain.outcome import Absence, Denial, Refusal, Refused
+from gateway.domain.request import HubRequest, RequestKind
+from gateway.enforcement.context import Granted, GrantedFile, GrantedListing, RequestContext
+from gateway.enforcement.deciding import Decided, Deciding
+from gateway.enforcement.forwarding import Forwarding
+from gateway.enforcement.gathering import Gathering
+from gateway.enforcement.memory import HotMemory
+from gateway.enforcement.recording import Recording
+from gateway.enforcement.refusing import (
+    Progress,
+    denied_by_evidence,
+    pending,
+    refusal_for,
+    refused_file,
+    refused_revision,
+)
+from gateway.enforcement.resolving import Known, Resolving
+
+HEAD_WAIT_S = 7.0  # clients give up after 10 s (hub-protocol §11)
+GET_WAIT_S = 8.0
+METADATA_WAIT_S = 30.0  # `/api/…` has no client time-out
+COMMIT_TTL_S = 600.0  # a commit never moves, but facts about its repo do (resolving looks again)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What admission found: the grant or the refusal, the decisions behind it (the last one decided), the evidence."""
+
+    result: Granted | Refusal
+    decided: tuple[Decided, ...] = ()
+    reports: tuple[ScanReport, ...] = ()
+
+    @property
+    def decision(self) -> Decision | None:
+        return self.decided[-1].decision if self.decided else None
+
+    @property
+    def is_repeat(self) -> bool:
+        """Every decision behind it is on record already."""
+        return bool(self.decided) and all(d.remembered for d in self.decided)
+
+
+class Admission:
+    """`is_tombstone` tells an invented commit (the dialect's); `generation` is the counter of every change."""
+
+    def __init__(
+        self,
+        resolving: Resolving,
+        deciding: Deciding,
+        gathering: Gathering,
+        forwarding: Forwarding,
+        recording: Recording,
+        clock: Clock,
+        is_tombstone: Callable[[Repo, str], bool],
+        generation: Callable[[], int],
+    ) -> None:
+        self._resolving = resolving
+        self._deciding = deciding
+        self._gathering = gathering
+        self._forwarding = forwarding
+        self._recording = recording
+        self._clock = clock
+        self._is_tombstone = is_tombstone
+        self._generation = generation
+        self.hot: HotMemory[Answer] = HotMemory(generation)
+
+    async def admit(self, context: RequestContext, request: HubRequest) -> Granted | Refusal:
+        """Judge, record, and only then answer. Raises LedgerError alone: what cannot be recorded is not served."""
+        key = (context.subject.projection, request.kind, request.repo, request.ref, request.path, _query_key(request))
+        if (hot := self.hot.get(key)) is not None:
+            await self._record(context, request, hot, repeat=True)
+            return hot.result
+        generation = self._generation()
+        progress = Progress()
+        try:
+            async with asyncio.timeout(_patience_s(context, request)):
+                answer = await self._judge(context, request, progress)
+        except TimeoutError:
+            answer = Answer(
+                pending("scan/under-way", "the file is being fetched and judged; nothing is wrong, ask again", progress)
+            )
+        except GatewayError as error:
+            answer = Answer(refusal_for(error, progress))
+        await self._record(context, request, answer, repeat=answer.is_repeat)
+        for decided in answer.decided:
+            await self._deciding.keep(decided)
+        self.hot.put(key, answer, self._lifetime_s(request, answer), generation)
+        return answer.result
+
+    async def refuse(self, context: RequestContext, request: HubRequest | None, error: GatewayError) -> Refusal:
+        """Record and return the refusal of a request that needs no decision: no route, no identity, too many."""
+        refusal = refusal_for(error, Progress())
+        await self._recording.refused(context, request, refusal)
+        return refusal
+
+    async def _judge(self, context: RequestContext, request: HubRequest, progress: Progress) -> Answer:
+        if request.kind is RequestKind.WRITE:
+            return Answer(Refused(403, "route/read-only", "this gateway is read-only: publish to the hub itself"))
+        assert request.repo is not None
+        if self._is_tombstone(request.repo, request.ref):
+            return await self._judge_tombstone(context, request, progress)
+        resolved = await self._resolving.resolve(request.repo, request.ref)
+        known = await self._resolving.snapshot(request.repo, request.ref, resolved)
+        decided = await self._deciding.revision(context, request.action, known)
+        commit = known.snapshot.revision.commit
+        if (refusal := refused_revision(decided.decision, commit)) is not None:
+            return Answer(refusal, (decided,))
+        match request.kind:
+            case RequestKind.RESOLVE:
+                return await self._judge_file(context, request, known, decided, progress)
+            case RequestKind.XET_TOKEN:
+                return Answer(_xet_refused(decided.decision, commit), (decided,))
+            case _:
+                payload = await self._forwarding.payload(request, known)
+                return Answer(GrantedListing(known.snapshot, decided.decision, payload), (decided,))
+
+    async def _judge_tombstone(self, context: RequestContext, request: HubRequest, progress: Progress) -> Answer:
+        """A request under the invented commit is judged again, as one for the default branch."""
+        again = await self._judge(context, replace(request, ref=""), progress)
+        if isinstance(again.result, GrantedFile | GrantedListing):
+            absence = Absence("revision", "approved since; drop the pinned revision and ask for a branch or tag")
+            return Answer(absence, again.decided)
+        return again
+
+    async def _judge_file(
+        self, context: RequestContext, request: HubRequest, known: Known, decided: Decided, progress: Progress
+    ) -> Answer:
+        revision, facts = known.snapshot.revision, known.snapshot.repo
+        file = revision.file(request.path)
+        if file is None:
+            return Answer(Absence("entry", f"Entry not found: {request.path}", revision.commit), (decided,))
+        entry = file.entry
+        if (denial := refused_file(decided.decision, entry, revision.commit)) is not None:
+            return Answer(denial, (decided,))
+        progress.commit, progress.entry = revision.commit, entry
+        artifact = Artifact(facts.repo, revision.commit, entry)
+        if decided.decision.files.get(entry.path) is FileEffect.ALLOW:
+            # The policy asks for no evidence of this file; its bytes are bound to a digest all the same (P3).
+            sha256 = await self._gathering.bind(artifact, facts.access)
+            return Answer(GrantedFile(artifact, decided.decision, sha256, facts.access), (decided,))
+        evidence = await self._gathering.gather(artifact, facts.access)
+        judged = await self._deciding.file(context, known, file, evidence, decided.decision)
+        if (denial := denied_by_evidence(judged.decision, entry, revision.commit)) is not None:
+            return Answer(denial, (decided, judged), evidence.reports)
+        decision = replace(judged.decision, warnings=_warnings(decided.decision, judged.decision, entry.path))
+        spans = tuple(span for report in evidence.reports for span in report.spans)
+        granted = GrantedFile(artifact, decision, evidence.sha256, facts.access, spans)
+        return Answer(granted, (decided, judged), evidence.reports)
+
+    async def _record(self, context: RequestContext, request: HubRequest, answer: Answer, *, repeat: bool) -> None:
+        reports = () if repeat else answer.reports
+        if isinstance(answer.result, GrantedFile | GrantedListing):
+            await self._recording.granted(context, request, answer.result, remembered=repeat, reports=reports)
+        else:
+            await self._recording.refused(
+                context, request, answer.result, decision=answer.decision, reports=reports, remembered=repeat
+            )
+
+    def _lifetime_s(self, request: HubRequest, answer: Answer) -> float:
+        """How long this very request may be answered from memory: the ref's time, and every decision's."""
+        if not answer.decided:
+            return 0.0
+        lifetime = COMMIT_TTL_S if _COMMIT.fullmatch(request.ref) else self._resolving.ref_ttl_s
+        now: datetime = self._clock.now()
+        for decided in answer.decided:
+            if decided.decision.valid_until is not None:
+                lifetime = min(lifetime, (decided.decision.valid_until - now).total_seconds())
+        return lifetime
+
+
+def _patience_s(context: RequestContext, request: HubRequest) -> float:
+    if request.kind is not RequestKind.RESOLVE:
+        return METADATA_WAIT_S
+    return HEAD_WAIT_S if context.method == "HEAD" else GET_WAIT_S
+
+
+def _query_key(request: HubRequest) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(sorted(request.query.items())) if request.kind is not RequestKind.RESOLVE else ()
+
+
+def _warnings(revision: Decision, file: Decision, path: str) -> tuple[Reason, ...]:
+    """What the developer is told with a file: the warnings of the revision and of this file."""
+    return tuple(w for w in revision.warnings if w.path in {"", path}) + file.warnings
+
+
+def _xet_refused(decision: Decision, commit: str) -> Denial:
+    reason = Reason(
+        "protocol/xet-token",
+        "medium",
+        "this gateway hands out no Xet tokens: bytes leave by the judged HTTP route only",
+        "set HF_HUB_DISABLE_XET=1, or delete the repo's trees/ folder in the local Hugging Face cache, and try again",
+    )
+    return Denial(Effect.DENY, DecisionScope.REVISION, (reason,), decision.id, commit)

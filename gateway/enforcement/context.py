@@ -1,0 +1,45 @@
+"""Who asks, from where, with what: the frame of one request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.domain.artifact import Artifact
+from gateway.domain.decision import Decision
+from gateway.domain.evidence import JudgedSpan, Snapshot
+from gateway.domain.subject import Client, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The frame of one request. `mode` is "serve" or "check"."""
+
+    request_id: str
+    method: str
+    subject: Subject
+    client: Client
+    address: str
+    mode: str = "serve"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedFile:
+    """An allowed file. `sha256` is the digest of the bytes that were judged; `spans` bind what was read by ranges."""
+
+    artifact: Artifact
+    decision: Decision
+    sha256: str
+    access: str
+    spans: tuple[JudgedSpan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedListing:
+    """An allowed metadata answer; `payload` is the forwarded JSON of routes that the snapshot does not hold."""
+
+    snapshot: Snapshot
+    decision: Decision
+    payload: object = None
+
+
+Granted = GrantedFile | GrantedListing

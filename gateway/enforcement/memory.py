@@ -1,0 +1,89 @@
+"""Decision memory (design §3.2): what was decided for whom, under which policy, for how long.
+
+Two layers: `hot`, by the request as it was asked (one lookup on the hot path), and the remembered decisions, kept in
+the facts under the digests of policy, data and scanner set, so that they outlive a restart and never a change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from gateway.clock import Clock
+from gateway.domain.decision import Decision
+from gateway.enforcement.codec import decision_from_json, decision_to_json
+from gateway.ports import Facts
+
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class _Hot(Generic[V]):
+    value: V
+    generation: int
+    until_s: float
+
+
+class HotMemory(Generic[V]):
+    """A bounded map from a whole request to its answer; an entry is dead once its time or generation is over.
+
+    `generation` is raised by every change of policy, data, waivers, tokens, scanners or recalls.
+    """
+
+    def __init__(self, generation: Callable[[], int], size: int = 100_000) -> None:
+        self._generation = generation
+        self._size = size
+        self._entries: OrderedDict[object, _Hot[V]] = OrderedDict()
+
+    def get(self, key: object) -> V | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if entry.generation != self._generation() or time.monotonic() >= entry.until_s:
+            del self._entries[key]
+            return None
+        return entry.value
+
+    def put(self, key: object, value: V, ttl_s: float, generation: int) -> None:
+        """Remember `value` for `ttl_s`; `generation` is the one under which it was decided."""
+        if ttl_s <= 0:
+            return
+        self._entries[key] = _Hot(value, generation, time.monotonic() + ttl_s)
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+class DecisionMemory:
+    """Remembered decisions. `stamp` is the digests of policy, data and scanner set under which they hold."""
+
+    def __init__(self, facts: Facts, clock: Clock, stamp: Callable[[], str]) -> None:
+        self._facts = facts
+        self._clock = clock
+        self._stamp = stamp
+
+    def key(self, *parts: str) -> str:
+        """The key of a decision: every part that may change it, and the stamp."""
+        return hashlib.sha256("\x1e".join((self._stamp(), *parts)).encode("utf-8", "surrogatepass")).hexdigest()
+
+    async def get(self, key: str) -> Decision | None:
+        """The decision, unless its time is over."""
+        decision = decision_from_json(await self._facts.get("decision", key))
+        if decision is None or is_over(decision, self._clock.now()):
+            return None
+        return decision
+
+    async def put(self, key: str, decision: Decision) -> None:
+        await self._facts.put("decision", key, decision_to_json(decision))
+
+
+def is_over(decision: Decision, now: datetime) -> bool:
+    """Has the decision's time run out?"""
+    return decision.valid_until is not None and now >= decision.valid_until

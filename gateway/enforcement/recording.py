@@ -1,0 +1,193 @@
+"""Writes what was decided and what was delivered; nothing leaves before its record stands (P1, design §8)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.domain.decision import Decision, Reason
+from gateway.domain.evidence import ScanReport
+from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
+from gateway.domain.record import Durability, Record, RecordKind
+from gateway.domain.request import HubRequest
+from gateway.enforcement.context import Granted, GrantedFile, RequestContext
+from gateway.ports import Ledger
+
+DURABLE_DELIVERY_BYTES = 1024 * 1024
+_FINDINGS_SHOWN = 20
+
+
+class Recording:
+    """`scanner_set` names the scanners and versions whose reports the decisions stand on."""
+
+    def __init__(self, ledger: Ledger, scanner_set: str) -> None:
+        self._ledger = ledger
+        self._scanner_set = scanner_set
+
+    async def granted(
+        self,
+        context: RequestContext,
+        request: HubRequest,
+        granted: Granted,
+        *,
+        remembered: bool,
+        reports: Sequence[ScanReport] = (),
+    ) -> None:
+        """Record an allow. Durable when it is the first, or when a delivery of more than 1 MiB starts."""
+        decision = granted.decision
+        record = dataclasses.replace(
+            self._base(context, request),
+            kind=RecordKind.DECISION,
+            effect=decision.effect.value,
+            remembered=remembered,
+            extra=_evidence(reports),
+            **_of_decision(decision),
+        )
+        big = False
+        if isinstance(granted, GrantedFile):
+            entry = granted.artifact.entry
+            record = dataclasses.replace(
+                record,
+                repo=str(granted.artifact.repo),
+                commit=granted.artifact.commit,
+                path=entry.path,
+                digest=f"sha256:{granted.sha256}",
+                size_bytes=entry.size_bytes,
+            )
+            big = context.method == "GET" and entry.size_bytes > DURABLE_DELIVERY_BYTES
+        else:
+            record = dataclasses.replace(record, commit=granted.snapshot.revision.commit)
+        durable = big or not remembered
+        await self._ledger.record(
+            dataclasses.replace(record, scanner_set=self._scanner_set),
+            Durability.DURABLE if durable else Durability.WRITTEN,
+        )
+
+    async def refused(
+        self,
+        context: RequestContext,
+        request: HubRequest | None,
+        refusal: Refusal,
+        *,
+        decision: Decision | None = None,
+        reports: Sequence[ScanReport] = (),
+        remembered: bool = False,
+        note: str = "",
+    ) -> None:
+        """Record a refusal of any kind; a repeat of a remembered one is a written-class record."""
+        record = dataclasses.replace(
+            self._base(context, request), note=note, remembered=remembered, extra=_evidence(reports)
+        )
+        if decision is not None:
+            record = dataclasses.replace(record, **_of_decision(decision))
+        record = dataclasses.replace(record, scanner_set=self._scanner_set, **_of_refusal(refusal))
+        await self._ledger.record(record, Durability.WRITTEN if remembered else Durability.DURABLE)
+
+    async def delivered(
+        self, context: RequestContext, granted: GrantedFile, start: int, end: int, sent_bytes: int, note: str = ""
+    ) -> None:
+        """Record what left: `sent_bytes` of the span [start, end). `note` says how it ended early."""
+        await self._ledger.record(
+            Record(
+                kind=RecordKind.DELIVERY,
+                request_id=context.request_id,
+                decision_id=granted.decision.id,
+                subject=context.subject.id,
+                subject_kind=context.subject.kind.value,
+                address=context.address,
+                repo=str(granted.artifact.repo),
+                commit=granted.artifact.commit,
+                path=granted.artifact.path,
+                digest=f"sha256:{granted.sha256}",
+                size_bytes=granted.artifact.entry.size_bytes,
+                effect="allow",
+                bytes_delivered=sent_bytes,
+                span=(start, end),
+                note=note,
+            ),
+            Durability.WRITTEN,
+        )
+
+    async def event(self, note: str, **extra: Any) -> None:
+        """Record something that is no answer: an integrity event, a start, an administrative act."""
+        await self._ledger.record(
+            Record(kind=RecordKind.EVENT, request_id="", effect="event", note=note, extra=extra), Durability.DURABLE
+        )
+
+    def _base(self, context: RequestContext, request: HubRequest | None) -> Record:
+        subject = context.subject
+        return Record(
+            kind=RecordKind.REFUSAL,
+            request_id=context.request_id,
+            subject=subject.id,
+            subject_kind=subject.kind.value,
+            groups=tuple(sorted(subject.groups)),
+            client=f"{context.client.name}/{context.client.version}" if context.client.name else "",
+            address=context.address,
+            action=request.action.value if request is not None else "",
+            route=request.kind.value if request is not None else "",
+            repo=str(request.repo) if request is not None and request.repo is not None else "",
+            ref=request.ref if request is not None else "",
+            path=request.path if request is not None else "",
+        )
+
+
+def _of_decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "decision_id": decision.id,
+        "reasons": _plain(decision.reasons),
+        "warnings": _plain(decision.warnings + decision.dryruns),
+        "waived": tuple({"reason": dataclasses.asdict(w.reason), "waiver": w.waiver} for w in decision.waived),
+        "engine": decision.engine,
+        "policy_digest": decision.policy_digest,
+        "data_digest": decision.data_digest,
+        "input_digest": decision.input_digest,
+    }
+
+
+def _of_refusal(refusal: Refusal) -> dict[str, Any]:
+    match refusal:
+        case Denial():
+            entry = refusal.entry
+            return {
+                "kind": RecordKind.DECISION,
+                "effect": refusal.effect.value,
+                "decision_id": refusal.decision_id,
+                "reasons": _plain(refusal.reasons),
+                "commit": refusal.commit,
+                "digest": str(entry.digest) if entry is not None else "",
+                "size_bytes": entry.size_bytes if entry is not None else 0,
+            }
+        case Pending():
+            reason = Reason(refusal.code, "info", refusal.message, f"ask again in {refusal.retry_after_s} s")
+            return {"effect": "pending", "reasons": _plain((reason,)), "commit": refusal.commit}
+        case Absence():
+            reason = Reason(f"upstream/{refusal.what}-not-found", "info", refusal.message, "")
+            return {"effect": "refused", "reasons": _plain((reason,)), "commit": refusal.commit}
+        case Failure() | Refused():
+            reason = Reason(refusal.code, "info", refusal.message, "")
+            return {"effect": "refused", "reasons": _plain((reason,))}
+
+
+def _plain(reasons: Sequence[Reason]) -> tuple[dict[str, Any], ...]:
+    return tuple(dataclasses.asdict(reason) for reason in reasons)
+
+
+def _evidence(reports: Sequence[ScanReport]) -> dict[str, Any]:
+    if not reports:
+        return {}
+    return {
+        "reports": [
+            {
+                "scanner": report.scanner,
+                "version": report.version,
+                "format": report.format,
+                "coverage": dataclasses.asdict(report.coverage),
+                "findings": [dataclasses.asdict(f) for f in report.findings[:_FINDINGS_SHOWN]],
+                "findings_total": len(report.findings),
+                "judged_ranges": [[s.start, s.end] for s in report.spans],
+            }
+            for report in reports
+        ]
+    }

@@ -1,0 +1,97 @@
+"""Turns errors and refusing decisions into refusals: which failure takes which form (design §5, P5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.domain.artifact import FileEntry
+from gateway.domain.decision import Decision, DecisionScope, Effect, FileEffect, Reason
+from gateway.domain.errors import (
+    GatewayError,
+    IdentityError,
+    IntegrityError,
+    UnroutableRequest,
+    UpstreamError,
+    UpstreamNotFound,
+    UpstreamRefused,
+    UpstreamThrottled,
+    UpstreamUnavailable,
+)
+from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
+
+RETRY_AFTER_S = 5
+PRIVATE = "entitlement/private"
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far admission came: what a pending answer may say of the file. Set only once the subject may see it."""
+
+    commit: str = ""
+    entry: FileEntry | None = None
+
+
+def refusal_for(error: GatewayError, progress: Progress) -> Refusal:
+    """The refusal of a failure. Our own outage is pending; the hub's is 502/504; absence is the hub's plain fact."""
+    match error:
+        case UpstreamNotFound():
+            return Absence(error.what, str(error))
+        case UpstreamRefused(gated=True):
+            reason = Reason(
+                "entitlement/gated",
+                "high",
+                "the hub gates this repo and has not granted it to this gateway",
+                "ask the operator to request access on the hub and to add an entitlement for your group",
+            )
+            return Denial(Effect.DENY, DecisionScope.REVISION, (reason,), "")
+        case UpstreamRefused():
+            return Absence("repo", "Repository not found")
+        case UpstreamThrottled():
+            return pending(error.code, str(error), progress, max(1, round(error.retry_after_s)))
+        case UpstreamUnavailable():
+            return Failure(error.code, str(error), error.timeout)
+        case UpstreamError() | IntegrityError():
+            return Failure(error.code, str(error))
+        case IdentityError():
+            return Denial(Effect.DENY, DecisionScope.REPO, (Reason(error.code, "high", str(error), ""),), "")
+        case UnroutableRequest():
+            return Refused(404, error.code, str(error))
+        case _:
+            return pending(error.code, str(error), progress)
+
+
+def pending(code: str, message: str, progress: Progress, retry_after_s: int = RETRY_AFTER_S) -> Pending:
+    return Pending(code, message, retry_after_s, commit=progress.commit, entry=progress.entry)
+
+
+def refused_revision(decision: Decision, commit: str) -> Refusal | None:
+    """The refusal of a whole revision, or None where the decision allows it."""
+    if decision.effect is Effect.ALLOW:
+        return None
+    if any(reason.rule == PRIVATE for reason in decision.reasons):
+        return Absence("repo", "Repository not found")
+    reasons = decision.reasons_of("") or decision.reasons
+    scope = DecisionScope.REVISION if decision.scope is DecisionScope.FILE else decision.scope
+    return Denial(decision.effect, scope, reasons or (_unexplained(),), decision.id, commit)
+
+
+def refused_file(decision: Decision, entry: FileEntry, commit: str) -> Denial | None:
+    """The refusal of one file that the revision decision refuses, or None where it may be judged or served."""
+    effect = decision.files.get(entry.path)
+    if effect in {FileEffect.ALLOW, FileEffect.NEEDS_EVIDENCE}:
+        return None
+    reasons = decision.reasons_of(entry.path) or (_unexplained(),)
+    return Denial(Effect.DENY, DecisionScope.FILE, reasons, decision.id, commit, entry)
+
+
+def denied_by_evidence(decision: Decision, entry: FileEntry, commit: str) -> Denial | None:
+    """The refusal of a file by a decision of scope "file", or None where it allows."""
+    if decision.effect is Effect.ALLOW:
+        return None
+    return Denial(
+        decision.effect, DecisionScope.FILE, decision.reasons or (_unexplained(),), decision.id, commit, entry
+    )
+
+
+def _unexplained() -> Reason:
+    return Reason("system/unexplained", "high", "the policy refuses this without a reason", "ask the policy authors")
