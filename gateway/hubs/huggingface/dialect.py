@@ -1,0 +1,96 @@
+"""The dialect of the Hugging Face hub: its URL grammar and its words, tied together. Pure: no I/O."""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway.domain.artifact import Artifact, Repo
+from gateway.domain.decision import Decision
+from gateway.domain.evidence import Snapshot
+from gateway.domain.outcome import Absence, Refusal
+from gateway.domain.request import HubRequest, RequestKind
+from gateway.domain.subject import Subject, SubjectKind
+from gateway.hubs.huggingface import grammar, refusals
+from gateway.hubs.huggingface.files import file_headers
+from gateway.hubs.huggingface.listing import UnknownFolder, json_answer, listing_value
+from gateway.hubs.huggingface.scrub import HUB_ORIGINS, Scrub
+from gateway.hubs.huggingface.tombstone import Tombstone
+from gateway.hubs.huggingface.words import one_line, warning_headers
+from gateway.ports import Rendering
+
+
+class HuggingFaceDialect:
+    """Implements `ports.Dialect`. `public_url` is where clients reach the gateway; `tombstone_key` is a secret of at
+    least 16 bytes; links to `upstream_origins` in the hub's JSON are rewritten to `public_url`."""
+
+    def __init__(
+        self,
+        hub_name: str,
+        public_url: str,
+        tombstone_key: bytes,
+        *,
+        upstream_origins: tuple[str, ...] = HUB_ORIGINS,
+    ) -> None:
+        self._hub = hub_name
+        self._tombstone = Tombstone(tombstone_key)
+        self._scrub = Scrub(public_url, tuple({*HUB_ORIGINS, *upstream_origins}))
+
+    def parse(self, method: str, raw_target: str, content_type: str = "", body: bytes = b"") -> HubRequest:
+        """Read one request. Raises UnroutableRequest for everything that the grammar does not name."""
+        return grammar.parse(self._hub, method, raw_target, content_type, body)
+
+    def is_tombstone(self, repo: Repo, ref: str) -> bool:
+        """Is `ref` the invented commit that denials of this repo carry?"""
+        return self._tombstone.is_of(repo, ref)
+
+    def file(self, artifact: Artifact, decision: Decision) -> Rendering:
+        """Status 200 and the headers of an allowed file, without Content-Length and body."""
+        concerning = [w for w in decision.warnings if w.path in ("", artifact.path)]
+        return Rendering(200, (*file_headers(artifact.commit, artifact.entry), *warning_headers(concerning)))
+
+    def listing(self, request: HubRequest, snapshot: Snapshot, decision: Decision, payload: object = None) -> Rendering:
+        """An allowed INFO, TREE, PATHS_INFO or REFS. 404 EntryNotFound for a folder that is not there."""
+        try:
+            value = listing_value(request, snapshot, decision, payload, self._scrub)
+        except UnknownFolder:
+            absence = Absence("entry", f"{one_line(request.path, 160)} is no folder of this revision.")
+            return self.refuse(request, "GET", absence)
+        return json_answer(value, headers=warning_headers(decision.warnings))
+
+    def local(self, request: HubRequest, subject: Subject) -> Rendering:
+        """WHOAMI, TELEMETRY and HARNESSES, answered here; the hub never hears of them."""
+        match request.kind:
+            case RequestKind.WHOAMI:
+                return _whoami(subject)
+            case RequestKind.TELEMETRY:
+                return json_answer({})
+            case RequestKind.HARNESSES:
+                return json_answer({"standardEnvVars": [], "harnesses": {}})
+            case _:
+                raise ValueError(f"{request.kind} is not answered locally")
+
+    def refuse(self, request: HubRequest | None, method: str, refusal: Refusal) -> Rendering:
+        """The hub's own words for a refusal, with reason, rule, decision id and next step."""
+        return refusals.render(request, method, refusal, self._tombstone)
+
+
+def _whoami(subject: Subject) -> Rendering:
+    """hub-protocol §13.4. Nobody is told who they are without a credential: 401, as on the hub."""
+    if subject.kind is SubjectKind.ANONYMOUS:
+        line = "No gateway token was sent: set HF_TOKEN to your gateway token."
+        return json_answer({"error": line}, 401, (("X-Error-Message", line),))
+    return json_answer(
+        {
+            "type": "user",
+            "id": hashlib.sha256(subject.id.encode()).hexdigest()[:24],
+            "name": subject.id,
+            "fullname": subject.id,
+            "isPro": False,
+            "canPay": False,
+            "orgs": [],
+            "auth": {
+                "type": "access_token",
+                "accessToken": {"displayName": "gateway", "role": "read"},
+            },
+        }
+    )

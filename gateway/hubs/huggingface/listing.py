@@ -1,0 +1,144 @@
+"""Listings: info, tree, paths-info and refs. Hidden paths are removed everywhere, Xet hashes and hub links too.
+
+A listing is never emptied to deny (hub-protocol trap 35): where every file is hidden, all stay listed and each GET
+carries its refusal. Trees are served whole, without `Link`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from gateway.domain.decision import Decision, FileEffect
+from gateway.domain.evidence import Snapshot
+from gateway.domain.request import HubRequest, RequestKind
+from gateway.hubs.huggingface.scrub import INFO_KEYS, Scrub
+from gateway.ports import Rendering
+
+JSON_TYPE = ("Content-Type", "application/json; charset=utf-8")
+
+Entry = Mapping[str, Any]
+
+
+class UnknownFolder(Exception):
+    """The tree was asked for a folder that the revision does not have (or shows)."""
+
+
+def json_answer(value: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Rendering:
+    """A JSON body with its headers."""
+    return Rendering(status, (*headers, JSON_TYPE), orjson.dumps(value))
+
+
+def hidden_paths(snapshot: Snapshot, decision: Decision) -> frozenset[str]:
+    """The paths that no listing may show; none where nothing else would be left."""
+    hidden = {path for path, effect in decision.files.items() if effect is FileEffect.HIDE}
+    paths = {facts.entry.path for facts in snapshot.revision.files}
+    return frozenset(hidden) if paths - hidden else frozenset()
+
+
+def listing_value(request: HubRequest, snapshot: Snapshot, decision: Decision, payload: Any, scrub: Scrub) -> Any:
+    """The JSON value of an allowed listing. Raises UnknownFolder."""
+    hidden = hidden_paths(snapshot, decision)
+    match request.kind:
+        case RequestKind.INFO:
+            return _info(request, snapshot, hidden, payload, scrub)
+        case RequestKind.TREE:
+            entries = payload if isinstance(payload, list) else snapshot.tree
+            return scrub.json(_tree(request, _visible(entries, hidden), snapshot, hidden))
+        case RequestKind.PATHS_INFO:
+            entries = payload if isinstance(payload, list) else snapshot.tree
+            return scrub.json(_paths_info(request, _visible(entries, hidden)))
+        case RequestKind.REFS:
+            return _refs(request, payload)
+        case _:
+            raise ValueError(f"{request.kind} is no listing")
+
+
+def _visible(entries: Iterable[Any], hidden: frozenset[str]) -> list[Entry]:
+    """Entries without hidden files, and without the folders that held nothing else."""
+    listed = [entry for entry in entries if isinstance(entry, Mapping)]
+    if not hidden:
+        return listed
+    files = [e for e in listed if e.get("type") != "directory" and e.get("path") not in hidden]
+    kept = {parent for e in files for parent in _parents(str(e.get("path", "")))}
+    gone = {parent for path in hidden for parent in _parents(path)} - kept
+    return [
+        e
+        for e in listed
+        if (e.get("path") not in hidden if e.get("type") != "directory" else e.get("path") not in gone)
+    ]
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
+
+
+def _info(
+    request: HubRequest, snapshot: Snapshot, hidden: frozenset[str], payload: Any, scrub: Scrub
+) -> dict[str, Any]:
+    source: Mapping[str, Any] = payload if isinstance(payload, Mapping) else snapshot.info
+    asked = set(request.query.get("expand", ()))
+    wanted = (asked | {"_id", "id", "modelId"}) if asked else INFO_KEYS
+    info = {key: scrub.json(source[key]) for key in INFO_KEYS & wanted if key in source}
+    info["id"] = snapshot.repo.repo.id
+    if "modelId" in info:
+        info["modelId"] = snapshot.repo.repo.id
+    if not asked or "sha" in asked:
+        info["sha"] = snapshot.revision.commit
+    if not asked or "siblings" in asked:
+        with_blobs = bool(request.query.get("blobs"))
+        info["siblings"] = _siblings(_visible(snapshot.tree, hidden), snapshot, hidden, with_blobs)
+    if "securityStatus" not in request.query and not asked:
+        info.pop("securityRepoStatus", None)
+    return info
+
+
+def _siblings(tree: list[Entry], snapshot: Snapshot, hidden: frozenset[str], with_blobs: bool) -> list[dict[str, Any]]:
+    if not with_blobs:
+        return [{"rfilename": f.entry.path} for f in snapshot.revision.files if f.entry.path not in hidden]
+    return [_sibling(entry) for entry in tree if entry.get("type") != "directory"]
+
+
+def _sibling(entry: Entry) -> dict[str, Any]:
+    """The same facts as in the tree, under the names that siblings use (`blobId`, `lfs.sha256`)."""
+    sibling = {"rfilename": entry["path"], "size": entry["size"], "blobId": entry["oid"]}
+    if lfs := entry.get("lfs"):
+        sibling["lfs"] = {"sha256": lfs["oid"], "size": lfs["size"], "pointerSize": lfs.get("pointerSize", 0)}
+    return sibling
+
+
+def _tree(request: HubRequest, entries: list[Entry], snapshot: Snapshot, hidden: frozenset[str]) -> list[Entry]:
+    if request.path:
+        below = request.path + "/"
+        entries = [entry for entry in entries if str(entry.get("path", "")).startswith(below)]
+        known = (f.entry.path for f in snapshot.revision.files if f.entry.path not in hidden)
+        if not any(path.startswith(below) for path in known):
+            raise UnknownFolder(request.path)
+    if request.query.get("recursive"):
+        return entries
+    depth = request.path.count("/") + 1 if request.path else 0
+    return [entry for entry in entries if str(entry.get("path", "")).count("/") == depth]
+
+
+def _paths_info(request: HubRequest, entries: list[Entry]) -> list[Entry]:
+    """The entries asked for, in the order asked; what the revision lacks is left out, as the hub does."""
+    by_path = {entry.get("path"): entry for entry in entries}
+    return [by_path[path] for path in request.query.get("paths", ()) if path in by_path]
+
+
+def _refs(request: HubRequest, payload: Any) -> dict[str, list[dict[str, str]]]:
+    """All three lists, which clients require; pull requests only where asked for."""
+    source = payload if isinstance(payload, Mapping) else {}
+    refs = {name: _ref_list(source.get(name)) for name in ("branches", "converts", "tags")}
+    if request.query.get("include_prs"):
+        refs["pullRequests"] = _ref_list(source.get("pullRequests"))
+    return refs
+
+
+def _ref_list(value: Any) -> list[dict[str, str]]:
+    keys = ("name", "ref", "targetCommit")
+    rows = value if isinstance(value, list) else []
+    return [{k: str(row[k]) for k in keys} for row in rows if isinstance(row, Mapping) and all(k in row for k in keys)]

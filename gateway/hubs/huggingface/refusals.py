@@ -1,0 +1,105 @@
+"""The deny, pending and absence forms (design §5, hub-protocol §2, §8), by outcome × route × method."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from gateway.domain.artifact import Repo
+from gateway.domain.decision import DecisionScope
+from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
+from gateway.domain.request import HubRequest, RequestKind
+from gateway.hubs.huggingface.files import file_headers, invented_headers
+from gateway.hubs.huggingface.listing import json_answer
+from gateway.hubs.huggingface.tombstone import PATHS, SIZE_BYTES, Tombstone
+from gateway.hubs.huggingface.words import denial_line, is_identity_refusal, one_line
+from gateway.ports import Rendering
+
+ERROR_CODES = {"repo": "RepoNotFound", "revision": "RevisionNotFound", "entry": "EntryNotFound"}
+XET_ADVICE = (
+    "Xet transfers are not served here: set HF_HUB_DISABLE_XET=1, or delete trees/<commit>.json in the cache "
+    "folder of this repo, and load again."
+)
+TREES_ADVICE = "If a listing still shows this file, delete trees/<commit>.json in the cache folder of this repo."
+
+
+def render(request: HubRequest | None, method: str, refusal: Refusal, tombstone: Tombstone) -> Rendering:
+    """The answer for one refusal; `request` is None where no route was recognised."""
+    match refusal:
+        case Denial():
+            return _denial(request, method, refusal, tombstone)
+        case Pending():
+            return _pending(request, method, refusal)
+        case Absence():
+            return _absence(refusal)
+        case Failure():
+            status = 504 if refusal.timeout else 502
+            return _error(status, f"The hub cannot be asked now: {refusal.message} ({refusal.code})")
+        case Refused():
+            advice = f" {XET_ADVICE}" if _is_xet(request) else ""
+            return _error(refusal.status, f"{refusal.message} ({refusal.code}){advice}")
+        case _:
+            assert_never(refusal)
+
+
+def _denial(request: HubRequest | None, method: str, denial: Denial, tombstone: Tombstone) -> Rendering:
+    line = denial_line(denial, request.path if request else "")
+    if request is None or request.repo is None:
+        status = 401 if request is not None and request.kind is RequestKind.WHOAMI else 403
+        return _error(status, line)
+    match request.kind:
+        case RequestKind.RESOLVE if method == "HEAD":
+            return _denied_head(request, request.repo, denial, line, tombstone)
+        case RequestKind.RESOLVE if denial.scope is DecisionScope.FILE and denial.entry is None:
+            return _error(403, f"{line} {TREES_ADVICE}")
+        case RequestKind.INFO:
+            return _warned(tombstone.info(request.repo), line)
+        case RequestKind.TREE:
+            return _warned(tombstone.entries(request.repo, PATHS), line)
+        case RequestKind.PATHS_INFO if not is_identity_refusal(denial) and request.query.get("paths"):
+            return _warned(tombstone.entries(request.repo, request.query["paths"]), line)
+        case RequestKind.XET_TOKEN:
+            return _error(403, f"{line} {XET_ADVICE}")
+        case _:
+            return _error(403, line)
+
+
+def _denied_head(request: HubRequest, repo: Repo, denial: Denial, line: str, tombstone: Tombstone) -> Rendering:
+    """HEAD 200, so that the GET can carry the reason. One refused file keeps the real commit of its load."""
+    of_file = denial.scope is DecisionScope.FILE and denial.commit and not is_identity_refusal(denial)
+    commit = denial.commit if of_file else tombstone.commit(repo)
+    headers = invented_headers(commit, tombstone.etag(repo, request.path), SIZE_BYTES)
+    return _warned(Rendering(200, headers), line)
+
+
+def _pending(request: HubRequest | None, method: str, pending: Pending) -> Rendering:
+    is_head = request is not None and request.kind is RequestKind.RESOLVE and method == "HEAD"
+    if is_head and pending.commit and pending.entry is not None:
+        length = ("Content-Length", str(pending.entry.size_bytes))
+        return Rendering(200, (*file_headers(pending.commit, pending.entry), length))
+    wait_s = max(1, pending.retry_after_s)
+    decision = f" Decision {pending.decision_id}." if pending.decision_id else ""
+    line = f"Not yet: {pending.message} ({pending.code}).{decision} Try again in {wait_s} s."
+    headers = (("Retry-After", str(wait_s)), ("RateLimit", f'"gateway";r=0;t={wait_s}'))
+    return _error(429, line, headers)
+
+
+def _absence(absence: Absence) -> Rendering:
+    """The hub's own absence. A commit is given only for a plain missing entry of an allowed revision: clients then
+    remember on disk that the optional file does not exist."""
+    commit = (("X-Repo-Commit", absence.commit),) if absence.what == "entry" and absence.commit else ()
+    return _error(404, absence.message, (("X-Error-Code", ERROR_CODES[absence.what]), *commit))
+
+
+def _error(status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Rendering:
+    """Header and body say the same: HEAD has no body, and clients drop the repetition."""
+    line = one_line(message)
+    return json_answer({"error": line}, status, (*headers, ("X-Error-Message", line)))
+
+
+def _warned(rendering: Rendering, line: str) -> Rendering:
+    warning = ("X-HF-Warning", one_line(f"policy; {line}"))
+    return Rendering(rendering.status, (*rendering.headers, warning), rendering.body)
+
+
+def _is_xet(request: HubRequest | None) -> bool:
+    return request is not None and request.kind is RequestKind.XET_TOKEN
