@@ -21,7 +21,7 @@ _SUFFIXES = {
     "markdown": ".md .markdown .mdx",
     "csv": ".csv .tsv",
     "yaml": ".yaml .yml",
-    "text": ".txt .text .rst .log .vocab .merges .bpe .lst .srt .vtt .jinja .jinja2 .j2 .html .htm .toml .ini .cfg .bib .tex",
+    "text": ".txt .text .rst .log .vocab .merges .bpe .lst .srt .vtt .jinja .jinja2 .j2 .html .htm .toml .ini .cfg",
     "parquet": ".parquet",
     "arrow": ".arrow .feather",
     "image": ".png .jpg .jpeg .gif .webp .bmp .tif .tiff .svg",

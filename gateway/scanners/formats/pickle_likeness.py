@@ -1,7 +1,8 @@
 """Does a file that claims to be text begin like a pickle that imports and calls something?
 
 Protocol 0 pickles are plain ASCII, so "is text" alone proves nothing. The rule is a stack-depth machine over the opcode
-table of the standard library: it never builds a value, takes no argument apart, and so is as lenient as the C unpickler is.
+table of the standard library: it never builds a value, takes no argument apart, and so is as lenient as the C unpickler
+is.
 """
 
 from __future__ import annotations

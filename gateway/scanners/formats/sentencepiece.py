@@ -1,8 +1,8 @@
 """SentencePiece models: a shallow walk over the protobuf `ModelProto` (the project's sentencepiece_model.proto).
 
 ModelProto: 1 pieces (repeated), 2 trainer_spec, 3 normalizer_spec, 4 self_test_data, 5 denormalizer_spec, 200+
-extensions. SentencePiece: 1 piece (string), 2 score (float), 3 type (enum). Nothing in it executes; the walk proves that
-the file is such a message and nothing else.
+extensions. SentencePiece: 1 piece (string), 2 score (float), 3 type (enum). Nothing in it executes; the walk proves
+that the file is such a message and nothing else.
 """
 
 from __future__ import annotations
