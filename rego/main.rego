@@ -1,0 +1,193 @@
+# METADATA
+# title: The decision
+# description: |
+#   The single entrypoint. It unites every rule under gateway.rules, applies modes and waivers, and denies by default.
+# entrypoint: true
+package gateway
+
+import rego.v1
+
+import data.gateway.lib.clock
+import data.gateway.lib.waiver
+import data.gateway.system
+
+default decision := {
+	"effect": "deny",
+	"scope": "revision",
+	"files": {},
+	"reasons": [{
+		"rule": "system/undecided",
+		"severity": "critical",
+		"message": "The gateway cannot judge: the policy came to no decision.",
+		"remedy": "Tell the operators of this gateway; the policy data or the gateway itself needs repair.",
+		"path": "",
+		"evidence": "",
+	}],
+	"warnings": [],
+	"dryruns": [],
+	"waived": [],
+	"obligations": [],
+	"valid_until": "",
+}
+
+decision := {
+	"effect": "deny",
+	"scope": system_scope,
+	"files": {},
+	"reasons": sort(faults),
+	"warnings": [],
+	"dryruns": [],
+	"waived": [],
+	"obligations": [],
+	"valid_until": "",
+} if {
+	count(faults) > 0
+}
+
+decision := {
+	"effect": effect,
+	"scope": scope,
+	"files": files,
+	"reasons": ordered(enforced),
+	"warnings": ordered(warned),
+	"dryruns": ordered(noted),
+	"waived": [{"reason": reason(entry[1]), "waiver": entry[0]} | some entry in sort(waived)],
+	"obligations": obligations,
+	"valid_until": valid_until,
+} if {
+	count(faults) == 0
+}
+
+# What is wrong with the input, the data, or the two sides of data.config.rules.
+faults := system.problems if count(system.problems) > 0
+
+faults := unconfigured | unknown if count(system.problems) == 0
+
+unconfigured := {system.problem("system/rule-unconfigured", sentence) |
+	some id in library
+	not data.config.rules[id]
+	sentence := sprintf("data.config.rules does not name the rule '%s'", [id])
+}
+
+unknown := {system.problem("system/rule-unknown", sentence) |
+	some id, _ in data.config.rules
+	not id in library
+	sentence := sprintf("data.config.rules names '%s', which is no rule of this library", [id])
+}
+
+system_scope := "file" if object.get(input, "scope", null) == "file"
+
+system_scope := "revision" if object.get(input, "scope", null) != "file"
+
+# The id of a rule is its place: no rule speaks under another's name.
+rule_id(category, name) := sprintf("%s/%s", [category, replace(name, "_", "-")])
+
+library := {id |
+	some category, name
+	is_set(data.gateway.rules[category][name].deny)
+	id := rule_id(category, name)
+}
+
+found contains object.union(result, {"rule": id}) if {
+	some category, name
+	some result in data.gateway.rules[category][name].deny
+	id := rule_id(category, name)
+}
+
+mode(result) := data.config.rules[result.rule].mode
+
+waivers_of(result) := [id | some id, row in waiver.live; waiver.covers(row, result)]
+
+waived contains [id, result] if {
+	some result in found
+	mode(result) != "dryrun"
+	some id in waivers_of(result)
+}
+
+silenced := {entry[1] | some entry in waived}
+
+enforced := {result | some result in found; mode(result) == "enforce"} - silenced
+
+warned := {result | some result in found; mode(result) == "warn"} - silenced
+
+noted := {result | some result in found; mode(result) == "dryrun"}
+
+# The results that speak of the whole question, not of one file among many.
+decisive := {result | some result in enforced; result.path == ""} if input.scope == "revision"
+
+decisive := enforced if input.scope == "file"
+
+effects := {result.effect | some result in decisive}
+
+effect := "deny" if count(effects & {"deny", "hide"}) > 0
+
+effect := "quarantine" if effects == {"quarantine"}
+
+effect := "allow" if count(effects) == 0
+
+scopes := {result.scope | some result in decisive}
+
+scope := "repo" if "repo" in scopes
+
+scope := "revision" if {
+	not "repo" in scopes
+	"revision" in scopes
+}
+
+scope := input.scope if {
+	not "repo" in scopes
+	not "revision" in scopes
+}
+
+files := {file.path: file_effect(file) | some file in input.revision.files} if input.scope == "revision"
+
+files := {} if input.scope == "file"
+
+hidden := {result.path | some result in enforced; result.effect == "hide"}
+
+refused := {result.path | some result in enforced; result.scope == "file"}
+
+file_effect(file) := "hide" if {
+	file.path in hidden
+} else := "deny" if {
+	file.path in refused
+} else := "allow" if {
+	data.config.formats.no_evidence[file.format]
+} else := "needs_evidence"
+
+obligations := [obligation | some obligation in all_obligations]
+
+all_obligations contains {"kind": "max_age_s", "value": data.config.decision.max_age_s} if {
+	effect == "allow"
+	data.config.decision.max_age_s > 0
+}
+
+all_obligations contains {"kind": "serve_last_approved", "value": true} if {
+	effect != "allow"
+	every result in decisive {
+		data.config.decision.serve_last_approved[result.rule]
+	}
+}
+
+ends := {row.until_ns | some entry in waived; row := waiver.live[entry[0]]} | {result.until_ns | some result in found; result.until_ns > clock.now}
+
+valid_until := clock.rfc3339(min(ends)) if count(ends) > 0
+
+valid_until := "" if count(ends) == 0
+
+ranks := {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
+
+# The gravest first, then by rule, path and words: the same question always reads the same.
+ordered(results) := [reason(entry[4]) | some entry in sort([[rank, result.rule, result.path, result.message, result] |
+	some result in results
+	rank := object.get(ranks, result.severity, 0)
+])]
+
+reason(result) := {
+	"rule": result.rule,
+	"severity": result.severity,
+	"message": result.message,
+	"remedy": result.remedy,
+	"path": result.path,
+	"evidence": result.evidence,
+}

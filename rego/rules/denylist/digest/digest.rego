@@ -1,0 +1,30 @@
+# METADATA
+# title: Bytes on the denylist
+# description: |
+#   The file's digest is named in denylist.digests, whatever repo carries it.
+# custom:
+#   id: denylist/digest
+#   severity: critical
+#   message: "'<file>' has the digest <digest>, which is on the denylist."
+#   remedy: "Delete local copies; choose another model; ask the owners of the denylist why it is there."
+#   doc: docs/rules/denylist-digest.md
+package gateway.rules.denylist.digest
+
+import rego.v1
+
+import data.gateway.lib.artifact
+import data.gateway.lib.result
+import data.gateway.lib.text
+
+deny contains result.file(file.path, {
+	"severity": "critical",
+	"message": sprintf("%s has the digest %s, which is on the denylist.", [
+		text.name(file.path),
+		text.line(file.digest, 80),
+	]),
+	"remedy": "Delete local copies and choose another model; ask the owners of the denylist why it is there.",
+	"evidence": file.digest,
+}) if {
+	some file in artifact.files
+	data.config.denylist.digests[file.digest]
+}
