@@ -14,6 +14,7 @@ from gateway.domain.errors import IntegrityError, ScanError, StoreError
 from gateway.domain.evidence import JudgedSpan
 from gateway.enforcement.context import GrantedFile
 from gateway.enforcement.fills import Fill, Fills
+from gateway.enforcement.integrity import Integrity
 from gateway.ports import BlobStore, Upstream
 
 COMMIT_WAIT_S = 8.0

@@ -12,6 +12,7 @@ from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, R
 from gateway.domain.record import Durability, Record, RecordKind
 from gateway.domain.request import HubRequest
 from gateway.enforcement.context import Granted, GrantedFile, RequestContext
+from gateway.enforcement.folding import RefusalFold
 from gateway.ports import Ledger
 
 DURABLE_DELIVERY_BYTES = 1024 * 1024
@@ -24,6 +25,7 @@ class Recording:
     def __init__(self, ledger: Ledger, scanner_set: str) -> None:
         self._ledger = ledger
         self._scanner_set = scanner_set
+        self._fold = RefusalFold()
 
     async def granted(
         self,
@@ -75,14 +77,26 @@ class Recording:
         remembered: bool = False,
         note: str = "",
     ) -> None:
-        """Record a refusal of any kind; a repeat of a remembered one is a written-class record."""
+        """Record a refusal of any kind. Repeats of one by one subject are one record with a count per minute."""
         record = dataclasses.replace(
             self._base(context, request), note=note, remembered=remembered, extra=_evidence(reports)
         )
         if decision is not None:
             record = dataclasses.replace(record, **_of_decision(decision))
         record = dataclasses.replace(record, scanner_set=self._scanner_set, **_of_refusal(refusal))
-        await self._ledger.record(record, Durability.WRITTEN if remembered else Durability.DURABLE)
+        if not self._fold.repeats(record):
+            await self._ledger.record(record, Durability.WRITTEN if remembered else Durability.DURABLE)
+        await self.flush(everything=False)
+
+    async def local(self, context: RequestContext, request: HubRequest) -> None:
+        """Record an answer that the gateway gives by itself (who am I)."""
+        record = dataclasses.replace(self._base(context, request), kind=RecordKind.DECISION, effect="allow")
+        await self._ledger.record(dataclasses.replace(record, note="answered here"), Durability.WRITTEN)
+
+    async def flush(self, *, everything: bool = True) -> None:
+        """Write the counted repeats of refused requests: those of past minutes, or all at the end."""
+        for record in self._fold.due(everything=everything):
+            await self._ledger.record(record, Durability.WRITTEN)
 
     async def delivered(
         self, context: RequestContext, granted: GrantedFile, start: int, end: int, sent_bytes: int, note: str = ""

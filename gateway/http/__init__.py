@@ -1,0 +1,1 @@
+"""The wire: requests in, renderings and bytes out. No decision is taken here."""

@@ -1,0 +1,176 @@
+"""The front door: every request of every route comes in here, is judged by admission, and leaves rendered.
+
+The hot path (a repeated HEAD or GET) is: parse -> identify -> limit -> admit (one lookup, one record) -> send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+
+import structlog
+from aiohttp import hdrs, web
+
+from gateway.domain.errors import GatewayError, IdentityError, LedgerError, UnroutableRequest
+from gateway.domain.outcome import Pending, Refusal
+from gateway.domain.request import HubRequest, RequestKind
+from gateway.domain.subject import ANONYMOUS, Subject
+from gateway.enforcement.admission import Admission
+from gateway.enforcement.context import GrantedFile, GrantedListing, RequestContext
+from gateway.enforcement.recording import Recording
+from gateway.http.errors import guarded
+from gateway.http.files import Files
+from gateway.http.metrics import Metrics
+from gateway.http.ops import Ops
+from gateway.http.peers import Network, address_of, client_of
+from gateway.identity.extract import extract
+from gateway.identity.ratelimit import RateLimits
+from gateway.ports import Credential, Dialect, Identifier, Rendering
+
+BODY_BYTES = 1024 * 1024
+BODY_WAIT_S = 10.0
+_LOCAL = frozenset({RequestKind.WHOAMI, RequestKind.TELEMETRY, RequestKind.HARNESSES})
+_NO_CREDENTIAL = frozenset({RequestKind.TELEMETRY, RequestKind.HARNESSES})
+_log = structlog.get_logger("access")
+
+
+class Door:
+    """One handler for `web.Server`; it owns no state but what it was given."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        identifier: Identifier,
+        limits: RateLimits,
+        admission: Admission,
+        recording: Recording,
+        files: Files,
+        ops: Ops,
+        metrics: Metrics,
+        trusted: Sequence[Network],
+    ) -> None:
+        self._dialect = dialect
+        self._identifier = identifier
+        self._limits = limits
+        self._admission = admission
+        self._recording = recording
+        self._files = files
+        self._ops = ops
+        self._metrics = metrics
+        self._trusted = tuple(trusted)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        started = time.perf_counter()
+        request_id = f"r-{secrets.token_hex(8)}"
+        route = ["ops"]
+        response = await guarded(request_id, lambda: self._route(request, request_id, route))
+        seconds = time.perf_counter() - started
+        if not response.prepared:
+            response.headers["X-Request-Id"] = request_id
+            response.headers[hdrs.SERVER] = "model-gateway"
+        self._metrics.answered(route[0], response.status, seconds)
+        _log.info(
+            "request",
+            request_id=request_id,
+            method=request.method,
+            target=request.message.path[:512],
+            status=response.status,
+            route=route[0],
+            ms=round(seconds * 1000, 2),
+        )
+        return response
+
+    async def _route(self, request: web.BaseRequest, request_id: str, route: list[str]) -> web.StreamResponse:
+        target = request.message.path
+        if (ops := self._ops.answer(request.method, target)) is not None:
+            return await ops
+        method = request.method
+        asked: HubRequest | None = None
+        context = RequestContext(
+            request_id,
+            method,
+            ANONYMOUS,
+            client_of(request.headers.get(hdrs.USER_AGENT, "")),
+            address_of(request, self._trusted),
+        )
+        route[0] = "unknown"
+        try:
+            body = await _body(request)
+            asked = self._dialect.parse(method, target, request.headers.get(hdrs.CONTENT_TYPE, ""), body)
+            route[0] = asked.kind.value
+            self._limits.check("", context.address)
+            if asked.kind in _NO_CREDENTIAL:
+                return _plain(self._dialect.local(asked, ANONYMOUS))
+            credential = extract(request.headers.getall(hdrs.AUTHORIZATION, []), context.address)
+            subject = await self._identify(credential)
+            context = RequestContext(request_id, method, subject, context.client, context.address)
+            self._limits.check(subject.id, "")
+            if asked.kind in _LOCAL:
+                await self._recording.local(context, asked)
+                return _plain(self._dialect.local(asked, subject))
+            return await self._admitted(request, context, asked)
+        except LedgerError as error:
+            refusal = Pending(error.code, "the gateway cannot write its ledger, so it serves nothing new", 30)
+            return _plain(self._dialect.refuse(asked, method, refusal))
+        except GatewayError as error:
+            return await self._refused(context, asked, error)
+
+    async def _identify(self, credential: Credential) -> Subject:
+        subject = await self._identifier.identify(credential)
+        if subject is None:
+            raise IdentityError("this gateway does not know the credential that was sent", code="identity/unknown")
+        return subject
+
+    async def _admitted(
+        self, request: web.BaseRequest, context: RequestContext, asked: HubRequest
+    ) -> web.StreamResponse:
+        granted = await self._admission.admit(context, asked)
+        match granted:
+            case GrantedFile():
+                rendering = self._dialect.file(granted.artifact, granted.decision)
+                return await self._files.answer(request, context, granted, rendering)
+            case GrantedListing():
+                return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
+            case _:
+                refusal: Refusal = granted
+                return _plain(self._dialect.refuse(asked, context.method, refusal))
+
+    async def _refused(
+        self, context: RequestContext, asked: HubRequest | None, error: GatewayError
+    ) -> web.StreamResponse:
+        try:
+            refusal = await self._admission.refuse(context, asked, error)
+        except LedgerError as unwritable:
+            refusal = Pending(unwritable.code, str(unwritable), 30)
+        return _plain(self._dialect.refuse(asked, context.method, refusal))
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """The small body of a POST. Raises UnroutableRequest over 1 MiB or 10 s."""
+    if request.method in {"GET", "HEAD"} or not request.body_exists:
+        return b""
+    if request.content_length is not None and request.content_length > BODY_BYTES:
+        return b""  # a large body belongs to a write, which is refused without reading it
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_WAIT_S):
+            async for chunk in request.content.iter_chunked(64 * 1024):
+                body += chunk
+                if len(body) > BODY_BYTES:
+                    return b""
+    except TimeoutError:
+        raise UnroutableRequest("the request's body did not arrive in time", code="route/slow-body") from None
+    return bytes(body)
+
+
+def _plain(rendering: Rendering) -> web.Response:
+    response = web.Response(status=rendering.status, body=rendering.body or None)
+    for name, value in rendering.headers:
+        if name.lower() == "content-type":
+            response.headers[name] = value
+        elif name.lower() != "content-length" or not rendering.body:
+            response.headers.add(name, value)
+    return response

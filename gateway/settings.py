@@ -1,0 +1,200 @@
+"""The only reader of configuration files and environment. Flags win over the file, the file over the defaults.
+
+An unknown key refuses to start; all mistakes are reported together. Secrets come from the environment alone:
+`GATEWAY_UPSTREAM_TOKEN` (the hub's token of the gateway), `GATEWAY_OPA_TOKEN` (for an OPA server).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from gateway.domain.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Server(_Section):
+    """Where the gateway listens."""
+
+    listen: str = Field("127.0.0.1:8080", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):\d{1,5}$")
+    public_url: str = Field("", pattern=r"^(https?://[^\s/?#]+)?/?$")
+    tls_cert: str = ""
+    tls_key: str = ""
+    trusted_proxies: list[str] = []
+    unsafe_allow_exposed: bool = False
+    drain_s: Seconds = 30.0
+
+
+class State(_Section):
+    """Where everything that must outlive a restart lies."""
+
+    dir: str = "./gateway-state"
+    quota_bytes: int = Field(0, ge=0)
+    reserve_bytes: int = Field(256 * 1024 * 1024, ge=0)
+
+
+class Upstream(_Section):
+    """The public hub."""
+
+    hub: str = Field("huggingface", pattern=r"^[a-z0-9-]{1,32}$")
+    url: str = Field("https://huggingface.co", pattern=r"^https?://[^\s/?#]+/?$")
+    redirect_hosts: list[str] = []
+    unsafe_allow_private_upstream: bool = False
+    ref_ttl_s: Seconds = 60.0
+    facts_ttl_s: Seconds = 3600.0
+    max_stale_s: Seconds = 7 * 86400.0
+    connect_timeout_s: Seconds = 5.0
+    read_timeout_s: Seconds = 30.0
+    max_commit_pages: int = Field(10, ge=0, le=1000)
+
+
+class Policy(_Section):
+    """Which rules, which data, which engine."""
+
+    profile: str = Field("balanced", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    rego: str = ""
+    data: list[str] = []
+    engine: Literal["embedded", "opa"] = "embedded"
+    opa_url: str = Field("http://127.0.0.1:8181", pattern=r"^https?://[^\s/?#]+/?$")
+    workers: int = Field(2, ge=2, le=64)
+    deadline_s: Seconds = 2.0
+
+
+class Scanning(_Section):
+    """The isolated scan workers."""
+
+    workers: int = Field(2, ge=1, le=64)
+    wall_s: Seconds = 20.0
+    cpu_s: Seconds = 15.0
+    memory_bytes: int = Field(1024**3, ge=64 * 1024**2)
+
+
+class Jwt(_Section):
+    """Tokens signed by an identity provider. Switched on by `issuer`."""
+
+    issuer: str = ""
+    audience: str = ""
+    jwks_file: str = ""
+    jwks_url: str = ""
+    algorithms: list[str] = ["RS256", "ES256", "EdDSA"]
+    groups_claim: str = "groups"
+    claims: list[str] = []
+
+
+class Identity(_Section):
+    """Who may ask. `anonymous` = "auto": on only while listening on loopback."""
+
+    anonymous: Literal["auto", "on", "off"] = "auto"
+    accept_hub_tokens_as_anonymous: bool = False
+    jwt: Jwt = Jwt()
+
+
+class Limits(_Section):
+    """Requests per second and burst, per subject and per address; 0 switches a limit off."""
+
+    subject_rate: float = Field(200.0, ge=0)
+    subject_burst: int = Field(2000, ge=1)
+    address_rate: float = Field(400.0, ge=0)
+    address_burst: int = Field(4000, ge=1)
+
+
+class Ledger(_Section):
+    """How durable a record is before the answer leaves: "two-class" (design §8) or "all"."""
+
+    durability: Literal["two-class", "all"] = "two-class"
+    segment_bytes: int = Field(64 * 1024**2, ge=64 * 1024)
+
+
+class Logging(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(_Section):
+    """Everything that `gateway serve` may be told."""
+
+    server: Server = Server()
+    state: State = State()
+    upstream: Upstream = Upstream()
+    policy: Policy = Policy()
+    scanning: Scanning = Scanning()
+    identity: Identity = Identity()
+    limits: Limits = Limits()
+    ledger: Ledger = Ledger()
+    logging: Logging = Logging()
+    upstream_token: SecretStr | None = Field(None, exclude=True)
+    opa_token: SecretStr | None = Field(None, exclude=True)
+
+
+SECRETS: Mapping[str, str] = {"upstream_token": "GATEWAY_UPSTREAM_TOKEN", "opa_token": "GATEWAY_OPA_TOKEN"}
+
+
+def load(config: Path | None, flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    `flags` maps dotted keys ("server.listen") to values; None means the flag was not given. `environment` is the
+    process's own unless a caller gives another. Raises ConfigError with every mistake in one message.
+    """
+    environment = os.environ if environment is None else environment  # noqa: TID251 - the one reader
+    tree: dict[str, Any] = _read(config) if config is not None else {}
+    for secret, variable in SECRETS.items():
+        if secret in tree:
+            raise ConfigError(f"{config}: {secret} is a secret: give it by the environment variable {variable}")
+        if value := environment.get(variable):
+            tree[secret] = value.strip()
+    for dotted, value in flags.items():
+        if value is None:
+            continue
+        section, _, key = dotted.partition(".")
+        tree.setdefault(section, {})[key] = value
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, config)) from None
+    _check(settings)
+    return settings
+
+
+def _read(config: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration file {config}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config} is not valid TOML: {error}") from None
+
+
+def _sentence(error: ValidationError, config: Path | None) -> str:
+    mistakes = []
+    for item in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in item["loc"])
+        what = "is not a setting" if item["type"] == "extra_forbidden" else item["msg"]
+        mistakes.append(f"{where}: {what}")
+    return f"{len(mistakes)} mistake(s) in the settings{f' of {config}' if config else ''}: " + "; ".join(mistakes)
+
+
+def _check(settings: Settings) -> None:
+    """What no single field can tell."""
+    mistakes = []
+    server, jwt = settings.server, settings.identity.jwt
+    if bool(server.tls_cert) != bool(server.tls_key):
+        mistakes.append("server.tls_cert and server.tls_key go together")
+    if jwt.issuer and not (jwt.jwks_file or jwt.jwks_url):
+        mistakes.append("identity.jwt.issuer needs identity.jwt.jwks_file or identity.jwt.jwks_url")
+    if jwt.issuer and not jwt.audience:
+        mistakes.append("identity.jwt.issuer needs identity.jwt.audience")
+    if (jwt.jwks_file or jwt.jwks_url or jwt.audience) and not jwt.issuer:
+        mistakes.append("identity.jwt is set but has no issuer")
+    if mistakes:
+        raise ConfigError("; ".join(mistakes))
