@@ -120,8 +120,8 @@ class SegmentReader:
     """Reads one segment; iterating yields verified record frames, in order, and stops at the first that is not.
 
     `header` is None where the file has no valid header: then nothing is yielded. `end` is set by a finished iteration.
-    `resume` (offset and link of an earlier end) continues where an earlier reading stopped. Raises LedgerError where
-    the file cannot be read.
+    `resume` (offset and link of an earlier end) continues where an earlier reading stopped; `end.seq` and
+    `end.after_sync` mean nothing then. Raises LedgerError where the file cannot be read.
     """
 
     def __init__(self, path: Path, *, resume: tuple[int, bytes] | None = None) -> None:
@@ -133,6 +133,11 @@ class SegmentReader:
                 self.header, self._first, self._first_link = _read_header(stream)
         except OSError as error:
             raise _unreadable(path, error) from error
+
+    @property
+    def start(self) -> tuple[int, bytes]:
+        """Offset and link from which the first record continues; usable as `resume`."""
+        return self._first, self._first_link
 
     def __iter__(self) -> Iterator[Frame]:
         if self.header is None:

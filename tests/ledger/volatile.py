@@ -71,7 +71,7 @@ class VolatileFiles(PosixFiles):
         current = {p.stat().st_ino: p.read_bytes() for p in source.iterdir() if p.is_file()}
         target.mkdir(mode=0o700)
         for name, inode in names.items():
-            if name.endswith(".segment") or name.endswith(".reserve"):
+            if name.endswith((".segment", ".reserve")):
                 old = stable.get(inode, b"")
                 new = current.get(inode, old).ljust(len(old), b"\0")
                 pages = [
