@@ -36,9 +36,11 @@ class Subject:
 
     @property
     def projection(self) -> str:
-        """The part of the subject that may change a decision, as a key (design §3.2)."""
-        claims = ",".join(f"{k}={v}" for k, v in sorted(self.claims.items()))
-        return f"{self.kind}\x1f{self.id}\x1f{','.join(sorted(self.groups))}\x1f{claims}"
+        """The part of the subject that may change a decision, as a key (design §3.2).
+
+        Quoted, so that no two subjects share a key: one group named `a,b` is not the groups `a` and `b`.
+        """
+        return f"{self.kind}\x1f{self.id!r}\x1f{sorted(self.groups)!r}\x1f{sorted(self.claims.items())!r}"
 
 
 ANONYMOUS = Subject(id="anonymous", kind=SubjectKind.ANONYMOUS)

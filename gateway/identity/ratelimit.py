@@ -1,0 +1,108 @@
+"""Token buckets by subject and by address. Bounded memory: the longest unused bucket goes first (it is the fullest)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.domain.errors import ConfigError
+from gateway.domain.subject import Subject, SubjectKind
+
+MAX_BUCKETS = 65_536
+IPV6_PREFIX_BITS = 64  # one site's addresses count as one
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`per_s` requests each second on the long run, `burst` at once."""
+
+    per_s: float
+    burst: int
+
+    def __post_init__(self) -> None:
+        if not self.per_s > 0 or self.burst < 1:
+            raise ConfigError("a rate limit needs a positive rate and a burst of at least 1")
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """`level` requests were left at `at_s`."""
+
+    level: float
+    at_s: float
+
+
+class Buckets:
+    """One bucket per key, each full at first sight."""
+
+    def __init__(self, rate: Rate, *, max_buckets: int = MAX_BUCKETS) -> None:
+        self._rate = rate
+        self._max_buckets = max_buckets
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def wait_s(self, key: str, now_s: float) -> float:
+        """How long until one request of `key` fits; 0.0 for now. Takes nothing."""
+        level = self._level(key, now_s)
+        return 0.0 if level >= 1 else (1 - level) / self._rate.per_s
+
+    def take(self, key: str, now_s: float) -> None:
+        """Count one request of `key`."""
+        self._buckets[key] = _Bucket(self._level(key, now_s) - 1, now_s)
+        self._buckets.move_to_end(key)
+        while len(self._buckets) > self._max_buckets:
+            self._buckets.popitem(last=False)
+
+    def _level(self, key: str, now_s: float) -> float:
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            return float(self._rate.burst)
+        bucket.at_s = min(bucket.at_s, now_s)  # a clock that was set back must not block until it is there again
+        return min(float(self._rate.burst), bucket.level + (now_s - bucket.at_s) * self._rate.per_s)
+
+
+class RateLimiter:
+    """Both limits at once; None switches one off. Anonymous subjects are told apart by address only."""
+
+    def __init__(
+        self, clock: Clock, *, subject: Rate | None, address: Rate | None, max_buckets: int = MAX_BUCKETS
+    ) -> None:
+        self._clock = clock
+        self._subjects = None if subject is None else Buckets(subject, max_buckets=max_buckets)
+        self._addresses = None if address is None else Buckets(address, max_buckets=max_buckets)
+
+    def admit_address(self, address: str) -> float:
+        """Before the credential is looked at: 0.0 and counted, or the seconds to wait and nothing counted."""
+        return self._admit(self._addresses, network_of(address))
+
+    def admit_subject(self, subject: Subject) -> float:
+        """After it: 0.0 and counted, or the seconds to wait and nothing counted."""
+        if subject.kind is SubjectKind.ANONYMOUS:
+            return 0.0
+        return self._admit(self._subjects, f"{subject.kind}\x1f{subject.id}")
+
+    def _admit(self, buckets: Buckets | None, key: str) -> float:
+        if buckets is None:
+            return 0.0
+        now_s = self._clock.now().timestamp()
+        wait_s = buckets.wait_s(key, now_s)
+        if wait_s == 0.0:
+            buckets.take(key, now_s)
+        return wait_s
+
+
+def network_of(address: str) -> str:
+    """What shares one bucket: an IPv4 address, a /64 of IPv6; text that is no address stands for itself."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, IPV6_PREFIX_BITS), strict=False))
