@@ -23,7 +23,8 @@ from gateway.domain.subject import Subject
 class RangeSource(Protocol):
     """Bounded random access to one file's bytes: a local blob, a running fill, or range reads upstream."""
 
-    size_bytes: int
+    @property
+    def size_bytes(self) -> int: ...
 
     async def read(self, offset: int, length: int) -> bytes:
         """Return exactly the bytes [offset, offset + length) cut at the end of the file.
@@ -36,8 +37,11 @@ class RangeSource(Protocol):
 class Scanner(Protocol):
     """A PIP: looks at one file and reports. Never raises for hostile content: that is Coverage or a Finding."""
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
 
     async def scan(self, source: RangeSource, path: str) -> ScanReport:
         """Report on the file; errors of `source` propagate unchanged."""
@@ -47,8 +51,11 @@ class Scanner(Protocol):
 class PolicyEngine(Protocol):
     """A PDP. Raises PolicyError with its code; never answers in doubt."""
 
-    policy_digest: str
-    data_digest: str
+    @property
+    def policy_digest(self) -> str: ...
+
+    @property
+    def data_digest(self) -> str: ...
 
     async def decide(self, query: Query) -> Decision:
         """Evaluate `data.gateway.decision` for the query."""
@@ -107,8 +114,11 @@ class BlobInfo:
 class Staging(Protocol):
     """Unverified bytes on their way in. Left without `commit` = discarded."""
 
-    size_bytes: int
-    path: Path
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def path(self) -> Path: ...
 
     async def write(self, chunk: bytes) -> None:
         """Append and hash. Raises StoreError (disk full)."""

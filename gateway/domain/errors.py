@@ -8,6 +8,7 @@ GatewayError
 │   ├── UpstreamUnavailable  down, slow, malformed, over a bound                  (502/504)
 │   ├── UpstreamRefused      the hub denies access to what we are (gated, private)
 │   └── UpstreamThrottled    429: wait                                            (pending form)
+├── RateLimited              too many requests                                (pending form)
 ├── IntegrityError           bytes that are not what was judged
 ├── PolicyError              no decision: unavailable, timeout, undefined, malformed, crashed  (pending form)
 ├── ScanError                a scan that may pass on retry                        (pending form)
@@ -74,6 +75,16 @@ class UpstreamRefused(UpstreamError):
 
 class UpstreamThrottled(UpstreamError):
     code = "upstream/throttled"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(GatewayError):
+    """Too many requests of one subject or address: the pending form."""
+
+    code = "limit/rate"
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gateway.domain.artifact import FileEntry
@@ -10,6 +11,8 @@ from gateway.domain.errors import (
     GatewayError,
     IdentityError,
     IntegrityError,
+    PolicyError,
+    RateLimited,
     UnroutableRequest,
     UpstreamError,
     UpstreamNotFound,
@@ -46,8 +49,8 @@ def refusal_for(error: GatewayError, progress: Progress) -> Refusal:
             return Denial(Effect.DENY, DecisionScope.REVISION, (reason,), "")
         case UpstreamRefused():
             return Absence("repo", "Repository not found")
-        case UpstreamThrottled():
-            return pending(error.code, str(error), progress, max(1, round(error.retry_after_s)))
+        case UpstreamThrottled() | RateLimited():
+            return pending(error.code, str(error), progress, max(1, math.ceil(error.retry_after_s)))
         case UpstreamUnavailable():
             return Failure(error.code, str(error), error.timeout)
         case UpstreamError() | IntegrityError():
@@ -66,6 +69,7 @@ def pending(code: str, message: str, progress: Progress, retry_after_s: int = RE
 
 def refused_revision(decision: Decision, commit: str) -> Refusal | None:
     """The refusal of a whole revision, or None where the decision allows it."""
+    _refuse_own_fault(decision)
     if decision.effect is Effect.ALLOW:
         return None
     if any(reason.rule == PRIVATE for reason in decision.reasons):
@@ -86,11 +90,19 @@ def refused_file(decision: Decision, entry: FileEntry, commit: str) -> Denial | 
 
 def denied_by_evidence(decision: Decision, entry: FileEntry, commit: str) -> Denial | None:
     """The refusal of a file by a decision of scope "file", or None where it allows."""
+    _refuse_own_fault(decision)
     if decision.effect is Effect.ALLOW:
         return None
     return Denial(
         decision.effect, DecisionScope.FILE, decision.reasons or (_unexplained(),), decision.id, commit, entry
     )
+
+
+def _refuse_own_fault(decision: Decision) -> None:
+    """Reasons `system/...` speak of the gateway's own input or data: no allow, and never the deny form (P5)."""
+    for reason in decision.reasons:
+        if reason.rule.startswith("system/"):
+            raise PolicyError(reason.message, code=reason.rule)
 
 
 def _unexplained() -> Reason:

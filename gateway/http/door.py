@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import structlog
 from aiohttp import hdrs, web
 
-from gateway.domain.errors import GatewayError, IdentityError, LedgerError, UnroutableRequest
+from gateway.domain.errors import GatewayError, IdentityError, LedgerError, RateLimited, UnroutableRequest
 from gateway.domain.outcome import Pending, Refusal
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.subject import ANONYMOUS, Subject
@@ -26,7 +26,7 @@ from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
 from gateway.http.peers import Network, address_of, client_of
 from gateway.identity.extract import extract
-from gateway.identity.ratelimit import RateLimits
+from gateway.identity.ratelimit import RateLimiter
 from gateway.ports import Credential, Dialect, Identifier, Rendering
 
 BODY_BYTES = 1024 * 1024
@@ -43,7 +43,7 @@ class Door:
         self,
         dialect: Dialect,
         identifier: Identifier,
-        limits: RateLimits,
+        limits: RateLimiter,
         admission: Admission,
         recording: Recording,
         files: Files,
@@ -101,13 +101,13 @@ class Door:
             body = await _body(request)
             asked = self._dialect.parse(method, target, request.headers.get(hdrs.CONTENT_TYPE, ""), body)
             route[0] = asked.kind.value
-            self._limits.check("", context.address)
+            _within(self._limits.admit_address(context.address))
             if asked.kind in _NO_CREDENTIAL:
                 return _plain(self._dialect.local(asked, ANONYMOUS))
             credential = extract(request.headers.getall(hdrs.AUTHORIZATION, []), context.address)
             subject = await self._identify(credential)
             context = RequestContext(request_id, method, subject, context.client, context.address)
-            self._limits.check(subject.id, "")
+            _within(self._limits.admit_subject(subject))
             if asked.kind in _LOCAL:
                 await self._recording.local(context, asked)
                 return _plain(self._dialect.local(asked, subject))
@@ -146,6 +146,12 @@ class Door:
         except LedgerError as unwritable:
             refusal = Pending(unwritable.code, str(unwritable), 30)
         return _plain(self._dialect.refuse(asked, context.method, refusal))
+
+
+def _within(wait_s: float) -> None:
+    """Raises RateLimited where a limit says to wait."""
+    if wait_s > 0:
+        raise RateLimited("too many requests; the gateway asks you to slow down", retry_after_s=wait_s)
 
 
 async def _body(request: web.BaseRequest) -> bytes:

@@ -1,0 +1,197 @@
+"""The composition root: settings in, a running gateway out. The only place where names of adapters appear.
+
+From the outside in, a request meets: the door (parse, identify, limit) -> admission (resolve, remember, decide, gather,
+record) -> delivery (blob, or the shared fill) -> the wire. Wrappers, innermost first: the upstream is asked through
+one single-flight per question (`SingleFlight`), its answers are remembered by `Resolving` and `Forwarding`; the policy
+engine is wrapped by `KeptInputs`, which stores each input once, and by `DecisionMemory`; whole requests by `HotMemory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from gateway.clock import Clock, SystemClock
+from gateway.enforcement.admission import Admission
+from gateway.enforcement.background import Background, SingleFlight
+from gateway.enforcement.deciding import Deciding
+from gateway.enforcement.delivery import Delivery
+from gateway.enforcement.fills import Fills
+from gateway.enforcement.forwarding import Forwarding
+from gateway.enforcement.gathering import Gathering
+from gateway.enforcement.integrity import Integrity
+from gateway.enforcement.memory import DecisionMemory
+from gateway.enforcement.recording import Recording
+from gateway.enforcement.reports import Reports
+from gateway.enforcement.resolving import Resolving
+from gateway.hubs.huggingface.dialect import HuggingFaceDialect
+from gateway.hubs.huggingface.upstream import HuggingFaceUpstream, UpstreamConfig
+from gateway.ledger.writer import SegmentLedger
+from gateway.policy.bundle import Bundle
+from gateway.policy.embedded import EmbeddedEngine
+from gateway.policy.inputs import KeptInputs
+from gateway.policy.opa_server import OpaServerEngine
+from gateway.ports import Dialect, Ledger, PolicyEngine, Scanner
+from gateway.scanners.isolation import Limits as ScanLimits
+from gateway.scanners.own import OwnScanner
+from gateway.settings import Settings
+from gateway.shipped import policy_data_dir, rego_dir
+from gateway.stores.blobs import LocalBlobStore
+from gateway.stores.facts import SqliteFacts
+from gateway.stores.generation import Generation
+from gateway.stores.layout import StateDirectory
+from gateway.stores.quota import Limits as StoreLimits
+
+_log = structlog.get_logger("app")
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Everything between the wire and the adapters."""
+
+    dialect: Dialect
+    admission: Admission
+    delivery: Delivery
+    recording: Recording
+    engine: PolicyEngine
+    ledger: Ledger
+    state: StateDirectory
+    generation: Generation
+    bundle: Bundle
+    clock: Clock
+
+
+def load_bundle(settings: Settings) -> Bundle:
+    """The policy library and data that the settings name. Raises ConfigError with every mistake."""
+    return Bundle.load(
+        Path(settings.policy.rego) if settings.policy.rego else rego_dir(),
+        policy_data_dir(),
+        settings.policy.profile,
+        [Path(entry) for entry in settings.policy.data],
+    )
+
+
+@asynccontextmanager
+async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
+    """Build the gateway on its state directory; everything is closed in reverse order at the end.
+
+    Raises ConfigError (settings, policy, state, a second process on one state directory), PolicyError, LedgerError.
+    """
+    clock = SystemClock()
+    bundle = load_bundle(settings)
+    async with AsyncExitStack() as stack:
+        state = stack.enter_context(StateDirectory.open(Path(settings.state.dir)))
+        generation = Generation.open(state.layout.generation)
+        stack.callback(generation.close)
+        ledger = SegmentLedger(
+            state.layout.ledger,
+            "gateway",
+            clock,
+            segment_bytes=settings.ledger.segment_bytes,
+            durability=settings.ledger.durability,
+            masks=bundle.masks,
+        )
+        await ledger.start()
+        stack.push_async_callback(ledger.close)
+        facts = SqliteFacts(state.layout.facts)
+        stack.push_async_callback(facts.close)
+        store = LocalBlobStore(state.layout.blobs, _store_limits(settings), clock)
+        stack.push_async_callback(store.close)
+        scanner = await _scanner(settings, stack)
+        engine = KeptInputs(await _engine(settings, bundle, stack), facts)
+        upstream = await _upstream(settings, stack)
+        background = Background()
+        stack.push_async_callback(background.close)
+
+        flights = SingleFlight(background)
+        reports = Reports(facts, [scanner])
+        recording = Recording(ledger, reports.scanner_set)
+        stack.push_async_callback(recording.flush)
+        integrity = Integrity(facts, reports, recording, clock, lambda: _raise(generation))
+        fills = Fills(store, upstream, background, integrity.ended)
+        resolving = Resolving(
+            upstream,
+            facts,
+            flights,
+            clock,
+            ref_ttl_s=settings.upstream.ref_ttl_s,
+            facts_ttl_s=settings.upstream.facts_ttl_s,
+            max_stale=timedelta(seconds=settings.upstream.max_stale_s),
+        )
+
+        def stamp() -> str:
+            return f"{engine.policy_digest}|{engine.data_digest}|{reports.scanner_set}"
+
+        dialect = HuggingFaceDialect(
+            settings.upstream.hub,
+            public_url,
+            state.tombstone_key,
+            upstream_origins=(settings.upstream.url.rstrip("/"),),
+        )
+        admission = Admission(
+            resolving,
+            Deciding(engine, DecisionMemory(facts, clock, stamp), flights, clock),
+            Gathering(reports, upstream, store, facts, fills, integrity, flights),
+            Forwarding(upstream, flights, settings.upstream.ref_ttl_s),
+            recording,
+            clock,
+            dialect.is_tombstone,
+            lambda: generation.value,
+        )
+        delivery = Delivery(store, upstream, fills, integrity)
+        yield Core(dialect, admission, delivery, recording, engine, ledger, state, generation, bundle, clock)
+
+
+def _raise(generation: Generation) -> None:
+    generation.bump()
+
+
+def _store_limits(settings: Settings) -> StoreLimits:
+    return StoreLimits(high_bytes=settings.state.quota_bytes or None, reserve_bytes=settings.state.reserve_bytes)
+
+
+async def _scanner(settings: Settings, stack: AsyncExitStack) -> Scanner:
+    limits = ScanLimits(
+        wall_s=settings.scanning.wall_s, cpu_s=settings.scanning.cpu_s, memory_bytes=settings.scanning.memory_bytes
+    )
+    scanner = OwnScanner(workers=settings.scanning.workers, limits=limits)
+    await scanner.start()
+    stack.push_async_callback(scanner.close)
+    return scanner
+
+
+async def _engine(settings: Settings, bundle: Bundle, stack: AsyncExitStack) -> PolicyEngine:
+    policy = settings.policy
+    engine: PolicyEngine
+    match policy.engine:
+        case "embedded":
+            engine = await EmbeddedEngine.start(bundle, workers=policy.workers, deadline_s=policy.deadline_s)
+        case "opa":
+            token = settings.opa_token.get_secret_value() if settings.opa_token is not None else None
+            engine = await OpaServerEngine.start(bundle, url=policy.opa_url, token=token, deadline_s=policy.deadline_s)
+    stack.push_async_callback(engine.close)
+    return engine
+
+
+async def _upstream(settings: Settings, stack: AsyncExitStack) -> HuggingFaceUpstream:
+    part = settings.upstream
+    token = settings.upstream_token.get_secret_value() if settings.upstream_token is not None else None
+    upstream = HuggingFaceUpstream(
+        UpstreamConfig(
+            endpoint=part.url.rstrip("/"),
+            token=token,
+            redirect_hosts=tuple(part.redirect_hosts),
+            allow_private=part.unsafe_allow_private_upstream,
+            connect_timeout_s=part.connect_timeout_s,
+            read_timeout_s=part.read_timeout_s,
+            max_commit_pages=part.max_commit_pages,
+        )
+    )
+    await upstream.start()
+    stack.push_async_callback(upstream.close)
+    return upstream
