@@ -1,0 +1,89 @@
+"""A Bundle: the Rego modules and the merged policy data, checked, with a digest of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.domain.errors import ConfigError
+from gateway.policy import checks, data_layers
+from gateway.policy.metadata import RuleMetadata
+from gateway.policy.syntax import Module
+
+MAX_MODULES = 2_000
+MAX_MODULE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a policy engine is started with.
+
+    `modules` are the serving ones, `tests` the `*_test.rego`; paths are relative to the Rego folder. `rules` maps a
+    rule's id to its METADATA. `policy_digest` and `data_digest` are `sha256:<hex>`: equal content, equal digest.
+    """
+
+    modules: tuple[Module, ...]
+    tests: tuple[Module, ...]
+    data: Mapping[str, Any]
+    rules: Mapping[str, RuleMetadata]
+    profile: str
+    policy_digest: str
+    data_digest: str
+
+    @classmethod
+    def load(cls, rego_dir: Path, data_dir: Path, profile: str, overlays: Sequence[Path] = ()) -> Bundle:
+        """Read, merge and check everything. Raises ConfigError that lists every mistake, one line each."""
+        modules, mistakes = read_modules(rego_dir)
+        data, data_mistakes = data_layers.merge(data_layers.layers(data_dir, profile, overlays))
+        report = checks.check(modules, rego_dir, data)
+        mistakes += [*report.mistakes, *data_mistakes]
+        if mistakes:
+            raise ConfigError(
+                f"the policy cannot be used; {len(mistakes)} to mend:\n" + "\n".join(f"  {m}" for m in mistakes),
+                code="config/policy",
+            )
+        serving = tuple(m for m in modules if not m.is_test)
+        return cls(
+            modules=serving,
+            tests=tuple(m for m in modules if m.is_test),
+            data=data,
+            rules=report.rules,
+            profile=profile,
+            policy_digest=digest_of([[m.path, m.text] for m in serving]),
+            data_digest=digest_of(data),
+        )
+
+
+def read_modules(rego_dir: Path) -> tuple[list[Module], list[str]]:
+    """Every `*.rego` below the folder in the order of its path, and what could not be read."""
+    if not rego_dir.is_dir():
+        raise ConfigError(f"the Rego folder {rego_dir} does not exist", code="config/policy")
+    modules: list[Module] = []
+    mistakes: list[str] = []
+    paths = sorted(p for p in rego_dir.rglob("*.rego") if p.is_file())
+    if not paths:
+        mistakes.append(f"{rego_dir}: holds no .rego file")
+    if len(paths) > MAX_MODULES:
+        return [], [f"{rego_dir}: holds {len(paths)} .rego files; {MAX_MODULES} are the most"]
+    for path in paths:
+        name = path.relative_to(rego_dir).as_posix()
+        if path.stat().st_size > MAX_MODULE_BYTES:
+            mistakes.append(f"{name}: larger than {MAX_MODULE_BYTES} bytes")
+            continue
+        try:
+            modules.append(Module(name, path.read_text("utf-8")))
+        except UnicodeDecodeError as error:
+            mistakes.append(f"{name}: is not UTF-8 at byte {error.start}")
+        except OSError as error:
+            mistakes.append(f"{name}: cannot be read ({error.strerror})")
+    return modules, mistakes
+
+
+def digest_of(value: Any) -> str:
+    """`sha256:<hex>` over the canonical JSON of a value."""
+    return "sha256:" + hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
