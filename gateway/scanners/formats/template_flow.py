@@ -17,6 +17,7 @@ _SAFE_KEY_FILTERS = frozenset(
     "dictsort",
      "sort", "unique", "select", "reject", "selectattr", "rejectattr", "reverse", "default", "d")
 )  # fmt: skip
+_PASSES = 50
 _NUMERIC_FILTERS = frozenset({"length", "count", "int", "float", "abs", "round", "wordcount"})
 _SAFE_KEY_METHODS = frozenset({"items", "keys", "values", "get", "index", "find", "rfind", "count", "copy"})
 _NUMERIC_METHODS = frozenset({"index", "find", "rfind", "rindex", "count"})
@@ -24,12 +25,15 @@ _LOOP_NUMBERS = frozenset({"index", "index0", "revindex", "revindex0", "length",
 
 
 def walk(root: nodes.Node) -> Iterator[nodes.Node]:
-    """Every node under `root`, itself included, without recursion (a sum of 10,000 terms is 10,000 deep)."""
+    """Every node under `root`, itself included, in the order of the text.
+
+    Without recursion: a sum of 10,000 terms is 10,000 deep.
+    """
     pending = [root]
     while pending:
         node = pending.pop()
         yield node
-        pending.extend(node.iter_child_nodes())
+        pending.extend(reversed(list(node.iter_child_nodes())))
 
 
 def variable(node: nodes.Node) -> str:
@@ -58,6 +62,24 @@ class Sources:
         self._of: dict[str, list[nodes.Node]] = defaultdict(list)
         for node in walk(tree):
             self._collect(node)
+        self.names = tuple(self._of)
+        self._numeric = set(self.names)
+        self._made: set[str] = set()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Decide numeric and made for all variables at once: each pass sees one assignment further.
+
+        What has not come to rest after _PASSES passes is taken as a made string.
+        """
+        for _ in range(_PASSES):
+            not_numeric = {n for n in self._numeric if not all(self.is_numeric(v) for v in self._of[n])}
+            self._numeric -= not_numeric
+            made = {n for n in self.names if n not in self._made and any(self.makes_a_key(v) for v in self._of[n])}
+            self._made |= made
+            if not (not_numeric or made):
+                return
+        self._numeric, self._made = set(), set(self.names)
 
     def _collect(self, node: nodes.Node) -> None:
         if isinstance(node, nodes.Assign | nodes.For):
@@ -90,9 +112,12 @@ class Sources:
 
     def of(self, node: nodes.Node) -> list[nodes.Node]:
         """The expressions a variable may hold; empty for a variable of the caller's (messages, tools, bos_token …)."""
-        return self._of.get(variable(node), [])
+        return self.held_by(variable(node))
 
-    def is_numeric(self, node: nodes.Node, seen: frozenset[str] = frozenset()) -> bool:
+    def held_by(self, name: str) -> list[nodes.Node]:
+        return self._of.get(name, [])
+
+    def is_numeric(self, node: nodes.Node) -> bool:
         """True where the expression cannot be a string."""
         if isinstance(node, nodes.Const):
             return isinstance(node.value, int | float)
@@ -107,17 +132,14 @@ class Sources:
         if isinstance(node, nodes.Sub | nodes.Div | nodes.FloorDiv | nodes.Neg | nodes.Pos | nodes.Compare | nodes.Not):
             return True
         if isinstance(node, nodes.Add | nodes.Mul):
-            return self.is_numeric(node.left, seen) and self.is_numeric(node.right, seen)
+            return self.is_numeric(node.left) and self.is_numeric(node.right)
         if isinstance(node, nodes.Mod):
-            return self.is_numeric(node.left, seen)
+            return self.is_numeric(node.left)
         if isinstance(node, nodes.CondExpr):
-            return self.is_numeric(node.expr1, seen) and (node.expr2 is None or self.is_numeric(node.expr2, seen))
-        name, held = variable(node), self.of(node)
-        if not held:
-            return False
-        return name in seen or all(self.is_numeric(value, seen | {name}) for value in held)
+            return self.is_numeric(node.expr1) and (node.expr2 is None or self.is_numeric(node.expr2))
+        return variable(node) in self._numeric
 
-    def makes_a_key(self, node: nodes.Node | None, seen: frozenset[str] = frozenset()) -> bool:
+    def makes_a_key(self, node: nodes.Node | None) -> bool:
         """True where the template itself composes the string that would be used as a key."""
         if node is None or self.is_numeric(node):
             return False
@@ -126,32 +148,30 @@ class Sources:
         if isinstance(node, nodes.Add):
             return not (self.is_numeric(node.left) or self.is_numeric(node.right))
         if isinstance(node, nodes.Mul):
-            return self.makes_a_key(node.left, seen) or self.makes_a_key(node.right, seen)
+            return self.makes_a_key(node.left) or self.makes_a_key(node.right)
         if isinstance(node, nodes.Filter):
-            return node.name not in _SAFE_KEY_FILTERS or any(self.makes_a_key(c, seen) for c in node.iter_child_nodes())
+            return node.name not in _SAFE_KEY_FILTERS or any(self.makes_a_key(c) for c in node.iter_child_nodes())
         if isinstance(node, nodes.Call):
-            return self._call_makes_a_key(node, seen)
+            return self._call_makes_a_key(node)
         if isinstance(node, nodes.Getitem):
-            return isinstance(node.node, nodes.Const) or self.makes_a_key(node.node, seen)
+            return isinstance(node.node, nodes.Const) or self.makes_a_key(node.node)
         if isinstance(node, nodes.List | nodes.Tuple | nodes.Dict | nodes.Pair | nodes.CondExpr | nodes.And | nodes.Or):
-            return any(self.makes_a_key(child, seen) for child in node.iter_child_nodes())
-        return self._variable_makes_a_key(node, seen)
+            return any(self.makes_a_key(child) for child in node.iter_child_nodes())
+        return self._variable_makes_a_key(node)
 
-    def _call_makes_a_key(self, node: nodes.Call, seen: frozenset[str]) -> bool:
+    def _call_makes_a_key(self, node: nodes.Call) -> bool:
         callee = node.node
         if isinstance(callee, nodes.Name):
             return callee.name not in ("range", "namespace") and (callee.name != "dict" or bool(node.args))
         if isinstance(callee, nodes.Getattr) and callee.attr in _SAFE_KEY_METHODS:
-            return self.makes_a_key(callee.node, seen) or any(self.makes_a_key(a, seen) for a in node.args)
+            return self.makes_a_key(callee.node) or any(self.makes_a_key(a) for a in node.args)
         return True
 
-    def _variable_makes_a_key(self, node: nodes.Node, seen: frozenset[str]) -> bool:
-        name, held = variable(node), self.of(node)
-        if name in seen:
-            return False
-        if held:
-            return any(self.makes_a_key(value, seen | {name}) for value in held)
+    def _variable_makes_a_key(self, node: nodes.Node) -> bool:
+        name = variable(node)
+        if name in self._of:
+            return name in self._made
         if isinstance(node, nodes.Getattr):
-            return self.makes_a_key(node.node, seen)
+            return self.makes_a_key(node.node)
         # A special token comes from the same repo as the template does; every other free name is the caller's data.
         return not isinstance(node, nodes.Name) or name.endswith("_token")

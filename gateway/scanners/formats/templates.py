@@ -17,19 +17,20 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from gateway.domain.evidence import Coverage, Finding, FindingClass, Severity, Surface
 from gateway.scanners.formats import template_words as words
 from gateway.scanners.formats.printable import printable
-from gateway.scanners.formats.template_cost import growth_faults, loop_faults, recursion_faults, size_faults
+from gateway.scanners.formats.template_cost import Sizes, loop_faults, size_faults
 from gateway.scanners.formats.template_flow import Sources, targets, walk
+from gateway.scanners.formats.template_growth import growth_faults, macro_faults, recursion_faults
 from gateway.scanners.reader import Inspection, Reader
 
 MAX_TEMPLATE_CHARS = 512 * 1024
 _MAX_NODES = 50_000
 _MAX_FINDINGS = 20
+_MAX_BINDERS = 1_000  # what follows values through a template takes time by the square of these
+_BINDERS = (nodes.Assign, nodes.AssignBlock, nodes.For, nodes.Macro, nodes.With)
 
 _DUNDER = re.compile(r"__[A-Za-z]|[A-Za-z]__\Z|\A_+\Z")
 _ATTRIBUTE_PATH = re.compile(r"[A-Za-z0-9][\w-]*(?:\.[A-Za-z0-9][\w-]*)*\Z")
-_STEERING = re.compile(
-    r"https?://|<script|ignore (?:all|any|the|previous|prior)\b|do not (?:tell|reveal|mention)", re.IGNORECASE
-)
+_STEERING = re.compile(r"https?://|<script|ignore (?:all|any|the|your) (?:previous|prior|other)\b", re.IGNORECASE)
 
 
 class _Generation(Extension):
@@ -80,20 +81,27 @@ def check_template(text: str, location: str) -> list[Finding]:
 def _tree_findings(tree: nodes.Template, location: str) -> list[Finding]:
     if sum(1 for _ in zip(walk(tree), range(_MAX_NODES + 1), strict=False)) > _MAX_NODES:
         return [_finding("cost", "a template of more than 50,000 nodes", location)]
+    if sum(isinstance(node, _BINDERS) for node in walk(tree)) > _MAX_BINDERS:
+        return [_finding("cost", "a template with more than 1,000 assignments, loops and macros", location)]
     sources = Sources(tree)
     found: dict[tuple[str, str, str], Finding] = {}
     for node in walk(tree):
         for rule, message, symbol in _node_faults(node, sources):
             found.setdefault((rule, message, symbol), _finding(rule, message, location, symbol))
+    sizes = Sizes(sources)
     costs = (
-        size_faults(tree, sources),
-        loop_faults(tree, sources),
+        size_faults(tree, sizes),
+        loop_faults(tree, sizes),
         growth_faults(tree),
+        macro_faults(sources, sizes),
         recursion_faults(sources),
     )
     for faults in costs:
-        for message in faults:
+        messages = list(faults)
+        for message in messages:
             found.setdefault(("cost", message, ""), _finding("cost", message, location))
+        if messages:
+            break  # the later checks take longer on what the earlier ones refuse
     worst_first = sorted(found.values(), key=lambda f: f.severity is not Severity.CRITICAL)
     return [*worst_first[:_MAX_FINDINGS], *_steering(tree, location)]
 

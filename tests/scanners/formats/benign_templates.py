@@ -178,4 +178,14 @@ DOCUMENTS = """{%- macro document_turn(documents) -%}{%- for doc in documents %}
 {% endfor %}</results>{%- endfor %}{%- endmacro %}{%- set regen = messages | map(attribute='content') | first | default('', true) %}
 {{- document_turn(documents) if documents else '' }}{{ {'a': 1} | tojson }}{% filter trim %} {{ regen }} {% endfilter %}"""
 
+SPLIT_AND_JOINED = """{%- for message in messages %}{%- set content = message.content %}{%- set pos = content.find('<tool_call>') %}
+{%- if pos > 0 %}{%- set content = content[:pos] + '</think>' + content[pos:] -%}{%- endif %}
+{%- if content|length > 4000 %}{%- set content = content[:4000] + '[cut, ' ~ (content | length | string) ~ ' chars]' %}{%- endif %}
+{{- content }}{%- endfor %}"""
+
+REPAIRED_THINKING = """{%- for message in messages %}{%- set content = message.content %}{%- if '<think>' in content %}
+{%- set _head = content.split('<think>')[0] %}{%- set _tail = content.split('<think>')[1] %}
+{%- set _pre = _tail.split('<tool_call>')[0] %}{%- set _post = _tail.split('<tool_call>')[1] %}
+{%- set content = _head + '<think>' + _pre + '</think>' + '<tool_call>' + _post %}{%- endif %}{{- content }}{%- endfor %}"""
+
 ALL = {name: text for name, text in list(globals().items()) if name.isupper() and isinstance(text, str)}

@@ -106,6 +106,25 @@ COSTS = {
     "doubling by method": "{% set ns = namespace(s='a') %}{% for i in range(40) %}{% set ns.s = ns.s.replace('a', 'aa') %}{% endfor %}",
     "doubling by join": "{% set ns = namespace(s='a') %}{% for i in range(40) %}{% set ns.s = [ns.s, ns.s]|join %}{% endfor %}",
     "doubling by block": "{% set ns = namespace(s='a') %}{% for i in range(40) %}{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}{% endfor %}",
+    "doubling by tails": "{% set ns = namespace(s='a') %}{% for i in range(40) %}{% set ns.s = ns.s[z:] ~ ns.s[z:] %}{% endfor %}",
+    "doubling by halves": "{% set ns = namespace(s='a') %}{% for i in range(40) %}{% set ns.s = ns.s[:i] ~ ns.s[i:] ~ ns.s[i:] %}{% endfor %}",
+    "doubling line by line": "{% set s = 'a' %}" + "{% set s = s ~ s %}" * 40,
+    "doubling name by name": "{% set s0 = 'a' %}" + "".join(f"{{% set s{i + 1} = s{i} ~ s{i} %}}" for i in range(40)),
+    "growing as fibonacci": "{% set s0 = 'a' %}{% set s1 = 'a' %}"
+    + "".join(f"{{% set s{i + 2} = s{i} ~ s{i + 1} %}}" for i in range(60)),
+    "macros upon macros": "{% macro m0() %}a{% endmacro %}"
+    + "".join(f"{{% macro m{i + 1}() %}}{{{{ m{i}() }}}}{{{{ m{i}() }}}}{{% endmacro %}}" for i in range(40))
+    + "{{ m40() }}",
+    "macros with loops": "{% macro m0() %}a{% endmacro %}"
+    + "".join(
+        f"{{% macro m{i + 1}() %}}{{% for i in range(1000) %}}{{{{ m{i}() }}}}{{% endfor %}}{{% endmacro %}}"
+        for i in range(4)
+    ),
+    "sums of sums": "{% set s0 = 9000 %}"
+    + "".join(f"{{% set s{i + 1} = s{i} + s{i} %}}" for i in range(60))
+    + "{% for i in range(s60) %}a{% endfor %}",
+    "range through a cycle": "{% set b = a %}{% set a = b %}{% set a = 900000 %}{% for i in range(b) %}{% endfor %}",
+    "many assignments": "{% set a = 1 %}" * 1100,
     "tenfold": "{% set ns = namespace(s='a') %}{% for i in range(40) %}{% set ns.s = ns.s * 10 %}{% endfor %}",
     "recursive macro": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(50) }}",
     "mutual macros": "{% macro f(n) %}{{ g(n) }}{% endmacro %}{% macro g(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}",
