@@ -54,13 +54,15 @@ def print_table(records: list[dict[str, Any]], *, limit: int) -> None:
     for record in records:
         effect = str(record.get("effect", ""))
         what = " ".join(str(record[name]) for name in ("repo", "path") if record.get(name)) or record["kind"]
-        decision = f"\n{printable(record['decision_id'])}" if record.get("decision_id") else ""
+        why = [Text(printable(_why(record)))] if _why(record) else []
+        if record.get("decision_id"):
+            why.append(Text(printable(record["decision_id"]), style="dim"))
         table.add_row(
             record["time"][:19].replace("T", " "),
             Text(effect, style=_STYLE.get(effect, "")),
             Text(printable(record.get("subject", ""))),
             Text(printable(what)),
-            Text(printable(_why(record))).append(decision, style="dim"),
+            Text("\n").join(why),
         )
     console.print(table)
     if limit and len(records) == limit:

@@ -12,7 +12,7 @@ from gateway.ledger.disk import DiskThread, Reserve
 from gateway.ledger.encode import timestamp
 from gateway.ledger.files import FileLayer
 from gateway.ledger.frames import LENGTH_BYTES, MAGIC, OVERHEAD_BYTES, link
-from gateway.ledger.recovery import Recovered, machine_boot
+from gateway.ledger.recovery import Recovered
 from gateway.ledger.segments import Header, SegmentName
 
 LATE_FLUSH_S = 1.0  # a flush older than this turns written records into durable ones
@@ -47,7 +47,7 @@ class Appender:
         self._files = files
         self._reserve = reserve
         self._thread = DiskThread(f"ledger-sync-{name.chain}")
-        self._machine_boot = machine_boot()
+        self._machine_boot = files.machine_boot()
         self._name, self._fd, self._link = name, fd, recovered.link
         self._seq = self._written_seq = self._synced_seq = recovered.seq
         self._pending: list[_Pending] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 _ZEROS = bytes(2**20)
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 
@@ -37,6 +38,10 @@ class FileLayer(Protocol):
         ...
 
     def sync_directory(self, directory: Path) -> None: ...
+
+    def machine_boot(self) -> str:
+        """The kernel's id of this boot, "" where it has none: tells a killed process from a machine that went down."""
+        ...
 
 
 class PosixFiles:
@@ -86,3 +91,9 @@ class PosixFiles:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+    def machine_boot(self) -> str:
+        try:
+            return _BOOT_ID.read_text(encoding="ascii").strip()
+        except OSError:
+            return ""

@@ -13,7 +13,6 @@ from gateway.ledger.frames import GENESIS
 from gateway.ledger.segments import SegmentEnd, SegmentName, SegmentReader, list_segments
 
 CLEAN_END = "end"
-_MACHINE_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +26,11 @@ class Recovered:
     gap: dict[str, Any] | None
 
 
-def machine_boot() -> str:
-    """The kernel's id of this boot, "" where it has none: tells a killed process from a machine that went down."""
-    try:
-        return _MACHINE_BOOT.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def recover(directory: Path, instance: str, worker: int) -> Recovered:
+def recover(directory: Path, instance: str, worker: int, machine_boot: str) -> Recovered:
     """Read the newest segment of the chain that has a header, up to the first frame that does not verify.
 
     Only the newest can be incomplete: a segment is begun when the one before is wholly on stable storage. Nothing is
-    changed on disk. Raises LedgerError where a file cannot be read.
+    changed on disk. `machine_boot` is the id of the kernel's present boot. Raises LedgerError where a file cannot be read.
     """
     names = [n for n in list_segments(directory) if n.instance == instance and n.worker == worker]
     boot = names[-1].boot + 1 if names else 1
@@ -58,7 +49,7 @@ def recover(directory: Path, instance: str, worker: int) -> Recovered:
         if clean and end.unverified_bytes == 0 and not headless:
             return Recovered(str(name), end.link, end.seq, boot, None)
         since = body.get("time", reader.header.opened)
-        gap = _gap(name, end, headless, since, same_machine_boot=reader.header.machine_boot == machine_boot() != "")
+        gap = _gap(name, end, headless, since, same_machine_boot=reader.header.machine_boot == machine_boot != "")
         return Recovered(str(name), end.link, end.seq, boot, gap)
     only_headless = {"segment": "", "headless": headless, "after_seq": 0, "lost": "unknown"} if headless else None
     return Recovered("", GENESIS, 0, boot, only_headless)

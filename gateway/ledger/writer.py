@@ -131,7 +131,7 @@ class SegmentLedger:
             self._directory.mkdir(mode=DIRECTORY_MODE, parents=True)
             self._files.sync_directory(self._directory.parent)
         self._lock.acquire()
-        recovered = recover(self._directory, self._instance, self._worker)
+        recovered = recover(self._directory, self._instance, self._worker, self._files.machine_boot())
         name = SegmentName(self._instance, self._worker, recovered.boot, 1)
         return name, self._reserve.take(self._directory / str(name)), recovered
 

@@ -16,13 +16,14 @@ PAGE_BYTES = 512  # smaller than a real page, so that frames are cut more often
 class VolatileFiles(PosixFiles):
     """Works on real files and remembers beside them what is on stable storage.
 
-    `stable` holds file contents by inode; `names` the directory entries as of its last sync. `fail_with` (an errno)
-    makes each later pwrite or fdatasync fail.
+    `stable` holds file contents by inode; `names` the entries of each directory as of its last sync.
+    The `fail_…` numbers (errno) make each later call of that kind fail; a cleared `hold` makes fdatasync wait.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, boot: str = "boot-1") -> None:
+        self.boot = boot
         self.stable: dict[int, bytes] = {}
-        self.names: dict[str, int] = {}
+        self.names: dict[Path, dict[str, int]] = {}
         self.fail_pwrite = 0
         self.fail_fdatasync = 0
         self.fail_create = 0
@@ -55,6 +56,9 @@ class VolatileFiles(PosixFiles):
         with self._guard:
             self.stable[status.st_ino] = content
 
+    def machine_boot(self) -> str:
+        return self.boot
+
     def truncate(self, fd: int, size_bytes: int) -> None:
         super().truncate(fd, size_bytes)
         self.fdatasync(fd)
@@ -62,12 +66,12 @@ class VolatileFiles(PosixFiles):
     def sync_directory(self, directory: Path) -> None:
         found = {entry.name: entry.stat().st_ino for entry in directory.iterdir() if entry.is_file()}
         with self._guard:
-            self.names = found
+            self.names[directory] = found
 
     def cut_power(self, source: Path, target: Path, dice: random.Random) -> None:
         """Write into `target` what a disk may hold if the machine stopped now: all that was synced, and any of the rest."""
         with self._guard:
-            names, stable = dict(self.names), dict(self.stable)
+            names, stable = dict(self.names.get(source, {})), dict(self.stable)
         current = {p.stat().st_ino: p.read_bytes() for p in source.iterdir() if p.is_file()}
         target.mkdir(mode=0o700)
         for name, inode in names.items():
