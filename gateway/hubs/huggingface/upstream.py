@@ -1,0 +1,149 @@
+"""The network end of the Hugging Face hub: anonymous first, the gateway's token only where that does not open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+from aiohttp.abc import AbstractResolver
+
+from gateway.clock import Clock, SystemClock
+from gateway.domain.artifact import Artifact, RefKind, Repo, Span
+from gateway.domain.errors import UpstreamError, UpstreamNotFound, UpstreamRefused
+from gateway.domain.evidence import Snapshot
+from gateway.hubs.huggingface.backoff import SharedBackoff, Sleep
+from gateway.hubs.huggingface.config import UpstreamConfig
+from gateway.hubs.huggingface.content import Content
+from gateway.hubs.huggingface.limits import malformed
+from gateway.hubs.huggingface.listings import Listings
+from gateway.hubs.huggingface.names import is_commit
+from gateway.hubs.huggingface.network import ANONYMOUS, GATEWAY_TOKEN, Network
+from gateway.hubs.huggingface.revision import (
+    canonical_repo,
+    commit_of,
+    gate_of,
+    kind_by_refs,
+    kind_by_text,
+    snapshot_of,
+)
+from gateway.ports import Resolved
+
+T = TypeVar("T")
+
+# The keys by which `forward` is told where to look; they are no parameters of the hub.
+REVISION, PATH = "revision", "path"
+
+
+class HuggingFaceUpstream:
+    """Implements `ports.Upstream`. Call `start` in the running loop, `close` at the end."""
+
+    def __init__(
+        self,
+        config: UpstreamConfig,
+        *,
+        clock: Clock | None = None,
+        resolver: AbstractResolver | None = None,
+        backoff: SharedBackoff | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._network = Network(config, resolver=resolver, backoff=backoff, sleep=sleep)
+        self._listings = Listings(config, self._network)
+        self._content = Content(config, self._network, clock or SystemClock())
+
+    async def start(self) -> None:
+        await self._network.start()
+
+    async def close(self) -> None:
+        await self._network.close()
+
+    async def resolve(self, repo: Repo, ref: str) -> Resolved:
+        """Where `ref` points now ("" = default branch), and what opened it. A full commit id is verified to exist.
+
+        Raises UpstreamError: NotFound (repo or revision), Refused, Unavailable, Throttled.
+        """
+        info, access = await self._opened(lambda access: self._listings.info(repo, ref, access))
+        commit = commit_of(info)
+        if is_commit(ref) and commit != ref:
+            raise malformed("The hub answered for another commit than the one asked for.")
+        return Resolved(commit, access)
+
+    async def snapshot(self, repo: Repo, ref: str, commit: str, access: str) -> Snapshot:
+        """All facts of one revision. `RepoFacts.repo` is the canonical repo, after a rename.
+
+        `RepoFacts.access` tells what opens the *bytes*: of a gated repo whose listings are public, only the token does.
+        Raises UpstreamError.
+        """
+        params = {"blobs": ("true",), "securityStatus": ("true",)}
+        info = await self._listings.info(repo, commit, access, params)
+        if commit_of(info) != commit:
+            raise malformed("The hub answered for another commit than the one asked for.")
+        canonical = canonical_repo(repo, info)
+        listing, history, kind = await _together(
+            self._listings.tree(canonical, commit, access),
+            self._listings.history(canonical, commit, access),
+            self._kind(canonical, ref, access),
+        )
+        if gate_of(info) != "no" and self._network.has_token():
+            access = GATEWAY_TOKEN
+        return snapshot_of(canonical, ref, kind, info, listing, history, access)
+
+    async def read_range(self, artifact: Artifact, span: Span, access: str) -> bytes:
+        """Exactly one range of a file, pinned to its commit, digest, size and ETag.
+
+        Raises UpstreamError, IntegrityError; UpstreamUnavailable with code `upstream/range-ignored` where the hub
+        cannot serve ranges.
+        """
+        return await self._content.read_range(artifact, span, access)
+
+    def open(
+        self, artifact: Artifact, access: str, start: int = 0
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Stream the file from `start` to its end. Raises UpstreamError and IntegrityError, also between chunks."""
+        return self._content.open(artifact, access, start)
+
+    async def forward(self, repo: Repo, name: str, query: Mapping[str, tuple[str, ...]], access: str) -> Any:
+        """The JSON of `refs`, `info` or `tree`, unfiltered. `query["revision"]` and `query["path"]` say which
+        revision and folder; every other key goes to the hub. Raises UpstreamError."""
+        revision, path = (query.get(key, ("",))[0] for key in (REVISION, PATH))
+        params = {key: values for key, values in query.items() if key not in (REVISION, PATH)}
+        match name:
+            case "refs":
+                return await self._listings.refs(repo, access, params)
+            case "info":
+                return await self._listings.info(repo, revision, access, params)
+            case "tree":
+                rows, complete = await self._listings.tree_rows(repo, revision, path, access, params)
+                if not complete:
+                    raise malformed("The hub's tree is too large to be forwarded whole.")
+                return rows
+            case _:
+                raise ValueError(f"there is no upstream route {name!r}")
+
+    async def _opened(self, ask: Callable[[str], Awaitable[T]]) -> tuple[T, str]:
+        """Ask as a stranger; with the token only where a stranger is told of no repo or refused."""
+        try:
+            return await ask(ANONYMOUS), ANONYMOUS
+        except UpstreamNotFound as error:
+            if error.what != "repo" or not self._network.has_token():
+                raise
+        except UpstreamRefused:
+            if not self._network.has_token():
+                raise
+        return await ask(GATEWAY_TOKEN), GATEWAY_TOKEN
+
+    async def _kind(self, repo: Repo, ref: str, access: str) -> RefKind:
+        return kind_by_text(ref) or kind_by_refs(ref, await self._listings.refs(repo, access))
+
+
+async def _together(
+    tree: Coroutine[Any, Any, T], history: Coroutine[Any, Any, Any], kind: Coroutine[Any, Any, Any]
+) -> tuple[T, Any, Any]:
+    """Three reads at once; the first failure ends the others and is raised alone."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = group.create_task(tree), group.create_task(history), group.create_task(kind)
+    except* UpstreamError as failures:
+        raise failures.exceptions[0] from None
+    return tasks[0].result(), tasks[1].result(), tasks[2].result()
