@@ -19,6 +19,7 @@ import structlog
 from gateway.clock import Clock, SystemClock
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.background import Background, SingleFlight
+from gateway.enforcement.checking import Checking
 from gateway.enforcement.deciding import Deciding
 from gateway.enforcement.delivery import Delivery
 from gateway.enforcement.fills import Fills
@@ -56,6 +57,7 @@ class Core:
 
     dialect: Dialect
     admission: Admission
+    checking: Checking
     delivery: Delivery
     recording: Recording
     engine: PolicyEngine
@@ -133,18 +135,21 @@ async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
             state.tombstone_key,
             upstream_origins=(settings.upstream.url.rstrip("/"),),
         )
+        deciding = Deciding(engine, DecisionMemory(facts, clock, stamp), flights, clock)
+        gathering = Gathering(reports, upstream, store, facts, fills, integrity, flights)
         admission = Admission(
             resolving,
-            Deciding(engine, DecisionMemory(facts, clock, stamp), flights, clock),
-            Gathering(reports, upstream, store, facts, fills, integrity, flights),
+            deciding,
+            gathering,
             Forwarding(upstream, flights, settings.upstream.ref_ttl_s),
             recording,
             clock,
             dialect.is_tombstone,
             lambda: generation.value,
         )
+        checking = Checking(resolving, deciding, gathering)
         delivery = Delivery(store, upstream, fills, integrity)
-        yield Core(dialect, admission, delivery, recording, engine, ledger, state, generation, bundle, clock)
+        yield Core(dialect, admission, checking, delivery, recording, engine, ledger, state, generation, bundle, clock)
 
 
 def _raise(generation: Generation) -> None:

@@ -69,7 +69,7 @@ def pending(code: str, message: str, progress: Progress, retry_after_s: int = RE
 
 def refused_revision(decision: Decision, commit: str) -> Refusal | None:
     """The refusal of a whole revision, or None where the decision allows it."""
-    _refuse_own_fault(decision)
+    refuse_own_fault(decision)
     if decision.effect is Effect.ALLOW:
         return None
     if any(reason.rule == PRIVATE for reason in decision.reasons):
@@ -90,7 +90,7 @@ def refused_file(decision: Decision, entry: FileEntry, commit: str) -> Denial | 
 
 def denied_by_evidence(decision: Decision, entry: FileEntry, commit: str) -> Denial | None:
     """The refusal of a file by a decision of scope "file", or None where it allows."""
-    _refuse_own_fault(decision)
+    refuse_own_fault(decision)
     if decision.effect is Effect.ALLOW:
         return None
     return Denial(
@@ -98,7 +98,7 @@ def denied_by_evidence(decision: Decision, entry: FileEntry, commit: str) -> Den
     )
 
 
-def _refuse_own_fault(decision: Decision) -> None:
+def refuse_own_fault(decision: Decision) -> None:
     """Reasons `system/...` speak of the gateway's own input or data: no allow, and never the deny form (P5)."""
     for reason in decision.reasons:
         if reason.rule.startswith("system/"):
