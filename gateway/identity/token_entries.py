@@ -71,11 +71,14 @@ def _entry(item: Any) -> TokenEntry:
         raise ValueError("an entry has a field of the wrong type")
     if len(item["sha256"]) != 64 or not is_token_name(item["name"]):
         raise ValueError("an entry has a bad name or digest")
+    kind = SubjectKind(item["kind"])
+    if kind is SubjectKind.ANONYMOUS:
+        raise ValueError("an entry is of the kind anonymous")
     return TokenEntry(
         id=item["id"],
         name=item["name"],
         sha256=item["sha256"],
-        kind=SubjectKind(item["kind"]),
+        kind=kind,
         groups=tuple(groups),
         created_at=_moment(item["created_at"]),
         expires_at=_moment(item["expires_at"]) if item["expires_at"] else None,

@@ -158,7 +158,7 @@ class TokenIdentifier:
 
 def hash_of(token: str) -> str:
     """What is kept of a token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _expiry(entry: TokenEntry) -> datetime:
