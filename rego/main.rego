@@ -64,8 +64,9 @@ faults := system.problems if count(system.problems) > 0
 faults := unconfigured | unknown if count(system.problems) == 0
 
 unconfigured := {system.problem("system/rule-unconfigured", sentence) |
+	rows := data.config.rules
 	some id in library
-	not data.config.rules[id]
+	not rows[id]
 	sentence := sprintf("data.config.rules does not name the rule '%s'", [id])
 }
 
@@ -94,23 +95,26 @@ found contains object.union(result, {"rule": id}) if {
 	id := rule_id(category, name)
 }
 
-mode(result) := data.config.rules[result.rule].mode
-
-waivers_of(result) := [id | some id, row in waiver.live; waiver.covers(row, result)]
+# The rules by mode. Bound once: regorus pays for each walk into data.
+ids(mode) := {id | some id, row in data.config.rules; row.mode == mode}
 
 waived contains [id, result] if {
+	some id, row in waiver.live
+	dry := ids("dryrun")
 	some result in found
-	mode(result) != "dryrun"
-	some id in waivers_of(result)
+	not result.rule in dry
+	waiver.covers(row, result)
 }
 
 silenced := {entry[1] | some entry in waived}
 
-enforced := {result | some result in found; mode(result) == "enforce"} - silenced
+of_mode(mode) := {result | wanted := ids(mode); some result in found; result.rule in wanted}
 
-warned := {result | some result in found; mode(result) == "warn"} - silenced
+enforced := of_mode("enforce") - silenced
 
-noted := {result | some result in found; mode(result) == "dryrun"}
+warned := of_mode("warn") - silenced
+
+noted := of_mode("dryrun")
 
 # The results that speak of the whole question, not of one file among many.
 decisive := {result | some result in enforced; result.path == ""} if input.scope == "revision"
@@ -139,21 +143,27 @@ scope := input.scope if {
 	not "revision" in scopes
 }
 
-files := {file.path: file_effect(file) | some file in input.revision.files} if input.scope == "revision"
-
 files := {} if input.scope == "file"
 
-hidden := {result.path | some result in enforced; result.effect == "hide"}
+# Each later layer is more restrictive than the one before.
+files := object.union_n([unjudged, inert, refused, hidden]) if input.scope == "revision"
 
-refused := {result.path | some result in enforced; result.scope == "file"}
+unjudged := {file.path: "needs_evidence" | some file in input.revision.files}
 
-file_effect(file) := "hide" if {
-	file.path in hidden
-} else := "deny" if {
-	file.path in refused
-} else := "allow" if {
-	data.config.formats.no_evidence[file.format]
-} else := "needs_evidence"
+inert := {file.path: "allow" |
+	formats := data.config.formats.no_evidence
+	count(formats) > 0
+	some file in input.revision.files
+	formats[file.format]
+}
+
+refused := {result.path: "deny" | some result in enforced; unjudged[result.path]}
+
+hidden := {result.path: "hide" |
+	some result in enforced
+	result.effect == "hide"
+	unjudged[result.path]
+}
 
 obligations := [obligation | some obligation in all_obligations]
 

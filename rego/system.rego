@@ -79,13 +79,13 @@ problems contains problem("system/data", sprintf("data.config.%s is not a sectio
 	not section in known_sections
 }
 
-problems contains problem("system/data", "data.entitlements is missing or not an object") if not is_object(data.entitlements)
+problems contains problem("system/data", "data.entitlements is missing or not an object") if not has_entitlements
 
-problems contains problem("system/data", "data.waivers is missing or not an object") if not is_object(data.waivers)
+problems contains problem("system/data", "data.waivers is missing or not an object") if not has_waivers
 
 problems contains problem("system/mode", sprintf("data.config.rules[%s] has no mode that is enforce, warn or dryrun", [text.name(id)])) if {
 	some id, row in object.get(config, "rules", {})
-	not object.get(row, "mode", null) in modes
+	not has_mode(row)
 }
 
 problems contains problem("system/pattern", sprintf("data.config.%s holds the pattern %s, which cannot be used", [concat(".", path), text.name(entry)])) if {
@@ -98,7 +98,14 @@ default config := {}
 
 config := data.config if is_object(data.config)
 
-modes := {"enforce", "warn", "dryrun"}
+has_entitlements if is_object(data.entitlements)
+
+has_waivers if is_object(data.waivers)
+
+has_mode(row) if {
+	is_object(row)
+	object.get(row, "mode", null) in {"enforce", "warn", "dryrun"}
+}
 
 problem(id, sentence) := {
 	"rule": id,

@@ -30,11 +30,16 @@ approves_by_sha256 if {
 	startswith(approved, "sha256:")
 }
 
-# Can importing the file run its code?
-is_code(candidate) if candidate.format == "python"
-
-is_code(candidate) if {
-	some suffix, on in data.config.custom_code.suffixes
-	on
-	endswith(lower(candidate.path), suffix)
+# The paths whose import can run code, by format or by name.
+code_paths contains candidate.path if {
+	some candidate in artifact.files
+	candidate.format == "python"
 }
+
+code_paths contains candidate.path if {
+	endings := suffixes
+	some candidate in artifact.files
+	strings.any_suffix_match(lower(candidate.path), endings)
+}
+
+suffixes := [suffix | some suffix, on in data.config.custom_code.suffixes; on]

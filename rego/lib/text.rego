@@ -27,3 +27,14 @@ names(values) := sprintf("%s and %d more", [concat(", ", shown), count(values) -
 cut(value, limit) := value if count(value) <= limit
 
 cut(value, limit) := sprintf("%s...", [substring(value, 0, limit - 3)]) if count(value) > limit
+
+# A text field of a data row that may be a plain `true`. (`not is_string(row.field)` would be undefined, not true,
+# where the field is missing: OPA looks the argument up before it negates.)
+note(row, field, otherwise) := otherwise if not has_note(row, field)
+
+note(row, field, _) := row[field] if has_note(row, field)
+
+has_note(row, field) if {
+	is_object(row)
+	is_string(object.get(row, field, null))
+}

@@ -28,8 +28,10 @@ deny contains result.file(file.path, {
 	]),
 	"evidence": file.digest,
 }) if {
+	paths := approval.code_paths
+	count(paths) > 0
 	some file in artifact.files
-	approval.is_code(file)
+	file.path in paths
 	not approval.file(file)
 	not approval.undecided(file)
 }

@@ -25,6 +25,8 @@ deny contains result.file(file.path, {
 	"remedy": "Delete local copies and choose another model; ask the owners of the denylist why it is there.",
 	"evidence": file.digest,
 }) if {
+	digests := data.config.denylist.digests
+	count(digests) > 0
 	some file in artifact.files
-	data.config.denylist.digests[file.digest]
+	digests[file.digest]
 }

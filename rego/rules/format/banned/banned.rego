@@ -17,25 +17,31 @@ import data.gateway.lib.artifact
 import data.gateway.lib.result
 import data.gateway.lib.text
 
-deny contains result.file(file.path, facts(file)) if {
-	some file in artifact.files
-	data.config.formats.banned[file.format]
-	file.twin == ""
+deny contains result.file(entry.file.path, facts(entry)) if {
+	some entry in found
+	entry.file.twin == ""
 }
 
-deny contains result.hide(file.path, facts(file)) if {
-	some file in artifact.files
-	data.config.formats.banned[file.format]
-	file.twin != ""
+deny contains result.hide(entry.file.path, facts(entry)) if {
+	some entry in found
+	entry.file.twin != ""
 }
 
-facts(file) := {
+found := [{"file": file, "row": row} |
+	formats := data.config.formats.banned
+	some file in artifact.files
+	row := formats[file.format]
+	row
+]
+
+facts(entry) := {
 	"severity": "high",
-	"message": sprintf("%s has the format %s, which is banned here.", [text.name(file.path), text.name(file.format)]),
-	"remedy": artifact.advice(file, instead(data.config.formats.banned[file.format])),
-	"evidence": file.format,
+	"message": sprintf("%s has the format %s, which is banned here.", [
+		text.name(entry.file.path),
+		text.name(entry.file.format),
+	]),
+	"remedy": artifact.advice(entry.file, text.note(entry.row, "instead", otherwise)),
+	"evidence": entry.file.format,
 }
 
-instead(row) := row.instead if is_string(row.instead)
-
-instead(row) := "Ask the publisher for a safetensors file, or ask for a waiver of format/banned." if not is_string(row.instead)
+otherwise := "Ask the publisher for a safetensors file, or ask for a waiver of format/banned."

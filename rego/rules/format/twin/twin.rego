@@ -29,7 +29,8 @@ deny contains result.hide(file.path, {
 	]),
 	"evidence": sprintf("twin %s", [file.twin]),
 }) if {
+	formats := data.config.formats.hide_with_twin
 	some file in artifact.files
 	file.twin != ""
-	data.config.formats.hide_with_twin[file.format]
+	formats[file.format]
 }

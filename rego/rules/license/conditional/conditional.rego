@@ -32,8 +32,9 @@ deny contains result.repo({
 	licensing.satisfied(entry, data.config.licenses.allowed, data.config.licenses.conditional)
 }
 
-conditions(entry) := data.config.licenses.conditional[entry].conditions if {
-	is_string(data.config.licenses.conditional[entry].conditions)
+conditions(entry) := text.note(data.config.licenses.conditional[entry], "conditions", "see its text") if {
+	data.config.licenses.conditional[entry]
 }
 
-conditions(entry) := "see its text" if not is_string(data.config.licenses.conditional[entry].conditions)
+# An expression has no row of its own.
+conditions(entry) := "see the text of each part" if not data.config.licenses.conditional[entry]

@@ -19,7 +19,7 @@ import data.gateway.lib.text
 
 deny contains result.repo({
 	"severity": "high",
-	"message": sprintf("The license %s of %s is denied%s.", [text.name(entry), artifact.repo_name, why(entry)]),
+	"message": sprintf("The license %s of %s is denied: %s.", [text.name(entry), artifact.repo_name, why(lower(entry))]),
 	"remedy": "Choose a model under another license; a waiver of license/denied needs the legal owner's approval.",
 	"evidence": entry,
 }) if {
@@ -32,6 +32,9 @@ applying contains entry if some entry in licensing.named
 
 applying contains licensing.spdx
 
-why(entry) := sprintf(": %s", [data.config.licenses.denied[entry].why]) if is_string(data.config.licenses.denied[entry].why)
+why(entry) := text.note(data.config.licenses.denied[entry], "why", "no reason on record") if {
+	data.config.licenses.denied[entry]
+}
 
-why(entry) := "" if not is_string(data.config.licenses.denied[entry].why)
+# An expression has no row of its own.
+why(entry) := "every choice holds a denied license" if not data.config.licenses.denied[entry]

@@ -29,8 +29,9 @@ deny contains result.file(verdict.path, {
 	]),
 	"evidence": sprintf("%s %s", [verdict.vendor, verdict.level]),
 }) if {
+	levels := data.config.scan.hub_levels
 	some verdict in input.evidence.hub
-	data.config.scan.hub_levels[lower(verdict.level)]
+	levels[lower(verdict.level)]
 	concerned(verdict)
 }
 

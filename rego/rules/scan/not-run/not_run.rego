@@ -43,6 +43,6 @@ someone_looked if {
 }
 
 read_by_a_person if {
-	approval.is_code(input.artifact)
+	input.artifact.path in approval.code_paths
 	approval.file(input.artifact)
 }

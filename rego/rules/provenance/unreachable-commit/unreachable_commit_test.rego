@@ -1,0 +1,53 @@
+package gateway.rules.provenance.unreachable_commit_test
+
+import rego.v1
+
+import data.gateway.lib.fixture_test as fixture
+import data.gateway.rules.provenance.unreachable_commit as rule
+
+test_clean if {
+	asked := fixture.revision([])
+	config := fixture.config([])
+	results := rule.deny with input as asked with data.config as config
+	count(results) == 0
+}
+
+test_a_commit_outside if {
+	asked := fixture.revision([fixture.set("/revision/ref_kind", "commit"), fixture.set("/revision/reachable", "no")])
+	config := fixture.config([])
+	results := rule.deny with input as asked with data.config as config
+	some found in results
+	count(results) == 1
+	found.scope == "revision"
+	found.evidence == "1111111111111111111111111111111111111111"
+}
+
+test_unknown_is_not_its_business if {
+	asked := fixture.revision([fixture.set("/revision/ref_kind", "commit"), fixture.set("/revision/reachable", "unknown")])
+	config := fixture.config([])
+	results := rule.deny with input as asked with data.config as config
+	count(results) == 0
+}
+
+test_a_branch_where_branches_count if {
+	asked := fixture.revision([fixture.set("/revision/reachable", "no")])
+	config := fixture.config([fixture.set("/provenance/unreachable_kinds/branch", true)])
+	results := rule.deny with input as asked with data.config as config
+	some found in results
+	count(results) == 1
+	found.scope == "revision"
+}
+
+test_a_branch_where_they_do_not if {
+	asked := fixture.revision([fixture.set("/revision/reachable", "no")])
+	config := fixture.config([])
+	results := rule.deny with input as asked with data.config as config
+	count(results) == 0
+}
+
+test_silent_for_a_file if {
+	asked := fixture.file([fixture.set("/revision/ref_kind", "commit"), fixture.set("/revision/reachable", "no")])
+	config := fixture.config([])
+	results := rule.deny with input as asked with data.config as config
+	count(results) == 0
+}
