@@ -1,7 +1,8 @@
 """Policy data: base -> profile -> overlays, deep-merged (config/policy-data/README.md defines it for operators).
 
-Objects merge key by key; of everything else (strings, numbers, lists) the later layer wins whole. Within one layer no
-order exists, so two files that set one leaf differently are an error that names both.
+Objects merge key by key, unless they say `$replace: true`; of everything else (strings, numbers, lists) the later
+layer wins whole. Within one layer no order exists, so two files that set one leaf differently are an error that names
+both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from gateway.policy.plain_data import Mistake, read_data_file
 DATA_ROOTS = frozenset({"config", "entitlements", "waivers"})
 SUFFIXES = (".yaml", ".yml", ".json")
 
+REPLACE = "$replace"
+
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 MAX_FILES = 1_000
 
@@ -30,48 +33,44 @@ class Layer:
 
 
 def profiles(data_dir: Path) -> tuple[str, ...]:
-    """The names of the profiles in `data_dir/profiles`: a file or a folder each."""
+    """The names of the profiles in `data_dir/profiles`, a file each."""
     folder = data_dir / "profiles"
     if not folder.is_dir():
         return ()
-    entries = (p for p in folder.iterdir() if not p.name.startswith("."))
-    return tuple(sorted({p.stem if p.is_file() else p.name for p in entries if p.is_dir() or p.suffix in SUFFIXES}))
+    return tuple(sorted({p.stem for p in folder.iterdir() if p.suffix in SUFFIXES and p.name[0] != "."}))
 
 
 def layers(data_dir: Path, profile: str, overlays: Sequence[Path]) -> tuple[Layer, ...]:
     """The layers in their order. Raises ConfigError for an unknown profile or a missing overlay."""
-    known = profiles(data_dir)
-    if profile not in known:
-        listed = ", ".join(known) or f"none in {data_dir / 'profiles'}"
-        raise ConfigError(f"no profile is named {profile!r}; choose one of: {listed}", code="config/profile")
-    found = [Layer("base", _base(data_dir)), Layer(f"profile {profile}", _profile(data_dir, profile))]
     for overlay in overlays:
         if not overlay.exists():
             raise ConfigError(f"the policy data {overlay} does not exist", code="config/policy-data")
-        found.append(Layer(str(overlay), _files(overlay)))
+    folders = [data_dir, *(o for o in overlays if o.is_dir())]
+    known = sorted({name for folder in folders for name in profiles(folder)})
+    if profile not in known:
+        listed = ", ".join(known) or f"none in {data_dir / 'profiles'}"
+        raise ConfigError(f"no profile is named {profile!r}; choose one of: {listed}", code="config/profile")
+    found: list[Layer] = []
+    for where in (data_dir, *overlays):
+        found.append(Layer(str(where), (where,) if where.is_file() else _files(where)))
+        found.append(Layer(f"profile {profile} of {where}", _profile(where, profile)))
     return tuple(found)
 
 
-def _base(data_dir: Path) -> tuple[Path, ...]:
-    return tuple(p for p in _files(data_dir) if p.relative_to(data_dir).parts[0] != "profiles")
+def _profile(folder: Path, profile: str) -> tuple[Path, ...]:
+    return tuple(p for suffix in SUFFIXES if (p := folder / "profiles" / f"{profile}{suffix}").is_file())
 
 
-def _profile(data_dir: Path, profile: str) -> tuple[Path, ...]:
-    folder = data_dir / "profiles"
-    single = tuple(p for suffix in SUFFIXES if (p := folder / f"{profile}{suffix}").is_file())
-    return single + (_files(folder / profile) if (folder / profile).is_dir() else ())
-
-
-def _files(where: Path) -> tuple[Path, ...]:
-    if where.is_file():
-        return (where,)
-    return tuple(sorted(p for p in where.rglob("*") if p.is_file() and p.suffix in SUFFIXES and p.name[0] != "."))
+def _files(folder: Path) -> tuple[Path, ...]:
+    """The data files of a folder and below, except its profiles."""
+    found = (p for p in folder.rglob("*") if p.is_file() and p.suffix in SUFFIXES and p.name[0] != ".")
+    return tuple(sorted(p for p in found if p.relative_to(folder).parts[0] != "profiles"))
 
 
 def merge(found: Sequence[Layer]) -> tuple[dict[str, Any], list[str]]:
     """The merged data and every mistake in it, one sentence each with its file."""
     mistakes: list[str] = []
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = {root: {} for root in sorted(DATA_ROOTS)}
     total = count = 0
     for layer in found:
         merged: dict[str, Any] = {}
@@ -99,7 +98,26 @@ def _roots(content: Any, path: Path) -> dict[str, Any]:
     unknown = sorted(content.keys() - DATA_ROOTS)
     if unknown:
         raise Mistake(f"{path}: unknown data root {unknown[0]!r}; the roots are {', '.join(sorted(DATA_ROOTS))}")
+    _plain(content, str(path))
     return content
+
+
+def _plain(content: dict[str, Any], path: str) -> None:
+    """No null (it could mean "keep" or "remove"); `$replace` only as `true`; a root is an object."""
+    for root, value in content.items():
+        if not isinstance(value, dict):
+            raise Mistake(f"{path}: {root} is not an object")
+    todo: list[tuple[str, Any]] = [("", content)]
+    while todo:
+        at, value = todo.pop()
+        if value is None:
+            raise Mistake(f"{path}: {at} is null; write false to take an entry away, or leave it out")
+        if isinstance(value, dict):
+            if value.get(REPLACE, True) is not True:
+                raise Mistake(f"{path}: {at}.{REPLACE} is not true")
+            todo.extend((f"{at}.{key}".lstrip("."), inner) for key, inner in value.items())
+        elif isinstance(value, list):
+            todo.extend((f"{at}[{i}]", inner) for i, inner in enumerate(value))
 
 
 def _join(into: dict[str, Any], content: Any, origin: dict[tuple[str, ...], Path], path: Path) -> Iterator[str]:
@@ -125,14 +143,14 @@ def _override(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
         target, source = todo.pop()
         for key, value in source.items():
             old = target.get(key)
-            if isinstance(old, dict) and isinstance(value, dict):
+            if isinstance(old, dict) and isinstance(value, dict) and REPLACE not in value:
                 todo.append((old, value))
             else:
                 target[key] = _copy(value)
 
 
 def _copy(value: Any) -> Any:
-    """Own objects all the way down, so that a later layer never writes into an earlier one."""
+    """Own objects all the way down, so that a later layer never writes into an earlier one; `$replace` is dropped."""
     if isinstance(value, dict):
-        return {key: _copy(inner) for key, inner in value.items()}
+        return {key: _copy(inner) for key, inner in value.items() if key != REPLACE}
     return value

@@ -35,7 +35,7 @@ def test_the_tiny_library_passes(tmp_path: Path) -> None:
     assert [m.path for m in bundle.modules] == ["lib/words.rego", "main.rego", "rules/denylist/repo/repo.rego"]
     assert [m.path for m in bundle.tests] == ["rules/denylist/repo/repo_test.rego"]
     assert bundle.rules["denylist/repo"].title == "Denied repo"
-    assert bundle.data == tiny.DATA
+    assert bundle.data == {**tiny.DATA, "entitlements": {}, "waivers": {}}
 
 
 def test_equal_content_has_equal_digests_and_a_change_changes_one(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_profile_lists_the_known(tmp_path: Path) -> None:
     rego, data = tiny.write(tmp_path)
-    (data / "profiles" / "strict").mkdir()
+    (data / "profiles" / "strict.yaml").touch()
     with pytest.raises(ConfigError, match="choose one of: balanced, strict"):
         Bundle.load(rego, data, "../balanced")
 
@@ -224,6 +224,10 @@ def test_two_files_of_one_layer_that_agree_are_fine(tmp_path: Path) -> None:
         ("config: {}\n---\nconfig: {}", "a second document"),
         ("gateway: {decision: {}}", "unknown data root 'gateway'"),
         ("[1]", "policy data is an object"),
+        ("config: [1]", "config is not an object"),
+        ("config: {a: ~}", "config.a is null"),
+        ("config: {a: [{b: null}]}", "config.a[0].b is null"),
+        ("config: {a: {$replace: 1}}", "config.a.$replace is not true"),
         ("config: " + "[" * 100 + "]" * 100, "deeper than 64 levels"),
         ("config: {rules: {no/rule: {mode: warn}}}", "config.rules names 'no/rule'"),
         ("waivers: {w1: {rules: {no/rule: true}}}", "waivers.w1.rules names 'no/rule'"),
@@ -251,13 +255,34 @@ def test_refuses_json_that_surprises(tmp_path: Path, text: str, words: str) -> N
 
 def test_yaml_words_and_times_stay_what_they_look_like(tmp_path: Path) -> None:
     rego, data = tiny.write(tmp_path)
-    text = "config: {a: no, b: 2026-01-01T00:00:00Z, c: 12:30, d: true, e: ~, f: '1', g: -5, h: 1.2.3}"
+    text = "config: {a: no, b: 2026-01-01T00:00:00Z, c: 12:30, d: true, e: off, f: '1', g: -5, h: 1.2.3}"
     (data / "more.yaml").write_text(text)
     config = Bundle.load(rego, data, "balanced").data["config"]
     found = {key: config[key] for key in "abcdefgh"}
     assert json.dumps(found) == json.dumps(
-        {"a": "no", "b": "2026-01-01T00:00:00Z", "c": "12:30", "d": True, "e": None, "f": "1", "g": -5, "h": "1.2.3"}
+        {"a": "no", "b": "2026-01-01T00:00:00Z", "c": "12:30", "d": True, "e": "off", "f": "1", "g": -5, "h": "1.2.3"}
     )
+
+
+def test_replace_takes_the_place_of_what_lies_below(tmp_path: Path) -> None:
+    rego, data = tiny.write(tmp_path)
+    (data / "profiles" / "balanced.json").write_text('{"config": {"allowed": {"mit": true, "deep": {"a": 1}}}}')
+    last = tmp_path / "last.yaml"
+    last.write_text("config: {allowed: {$replace: true, zlib: true, deep: {$replace: true, b: 1}}}")
+    config = Bundle.load(rego, data, "balanced", [last]).data["config"]
+    assert config["allowed"] == {"zlib": True, "deep": {"b": 1}}
+
+
+def test_a_folder_may_bring_its_own_profile(tmp_path: Path) -> None:
+    rego, data = tiny.write(tmp_path)
+    site = tmp_path / "site"
+    (site / "profiles").mkdir(parents=True)
+    (site / "a.yaml").write_text("config: {x: 1, y: 1}")
+    (site / ".hidden.yaml").write_text("config: {x: 9}")
+    (site / "profiles" / "ours.yaml").write_text("config: {y: 2}")
+    (site / "profiles" / "other.yaml").write_text("config: {y: 3}")
+    config = Bundle.load(rego, data, "ours", [site]).data["config"]
+    assert (config["x"], config["y"]) == (1, 2)
 
 
 def test_a_missing_overlay_is_named(tmp_path: Path) -> None:
