@@ -16,7 +16,7 @@ from gateway.simulator.answers import Answer
 from gateway.simulator.cdn import Cdn
 from gateway.simulator.content import Bytes
 from gateway.simulator.delivery import bend, send
-from gateway.simulator.faults import Fault, Faults
+from gateway.simulator.faults import Faults
 from gateway.simulator.hub import Hub
 from gateway.simulator.targets import parse_target
 from gateway.simulator.traffic import SeenRequest, Traffic
@@ -33,7 +33,8 @@ class Simulator:
 
     Ports of 0 are chosen by the system. `cdn_name` is the host name in CDN links (it must resolve to loopback), so
     that allow-lists by name can be tried. `now` gives Unix seconds for the links' expiry. The world may be edited
-    from the same loop at any time; from other threads use `SimulatorThread`.
+    from the same loop at any time; from other threads use `SimulatorThread`. With `control` the hub also answers
+    `GET /.simulator/requests` and `POST /.simulator/clear`, for programs that run the simulator as a process.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Simulator:
         cdn_name: str = "127.0.0.1",
         now: Callable[[], float] = time.time,
         tls: ssl.SSLContext | None = None,
+        control: bool = False,
     ) -> None:
         self.world = world
         self.faults = Faults()
@@ -54,6 +56,7 @@ class Simulator:
         self._ports = {"hub": port, "cdn": cdn_port}
         self._cdn_name = cdn_name
         self._tls = tls
+        self._control = control
         self._runners: dict[str, web.ServerRunner] = {}
 
     @property
@@ -118,6 +121,8 @@ class Simulator:
     async def _handle(
         self, host: str, request: web.BaseRequest, answer: Callable[[SeenRequest], tuple[Answer, str]]
     ) -> web.StreamResponse:
+        if self._control and request.raw_path.startswith("/.simulator/"):
+            return self._controlled(request.raw_path)
         headers = {name.lower(): value for name, value in request.headers.items()}
         path = unquote(request.raw_path.partition("?")[0])
         seen = SeenRequest(host, request.method, request.raw_path, path, headers)
@@ -130,6 +135,12 @@ class Simulator:
         has_bytes = request.method == "GET" and made.status in (200, 206)
         fault = self.faults.effect(host, request.method, (path, seen.file), has_bytes=has_bytes)
         return await send(request, bend(made, fault, seen.range), fault, seen)
+
+    def _controlled(self, path: str) -> web.Response:
+        if path == "/.simulator/clear":
+            self.clear()
+            return web.json_response({})
+        return web.json_response([seen.as_json() for seen in self.requests])
 
     def _file(self, seen: SeenRequest) -> str:
         return self.cdn.file(seen.path) if seen.host == "cdn" else parse_target(seen.target, self.world).file
@@ -155,6 +166,3 @@ def _common(bucket: str) -> dict[str, str]:
         "Access-Control-Expose-Headers": _EXPOSED,
         "Vary": "Origin, Accept",
     }
-
-
-__all__ = ["Fault", "Simulator"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fnmatch import translate
+from typing import Any
 
 
 @dataclass
@@ -26,6 +27,10 @@ class SeenRequest:
     bytes_sent: int = 0
     started_s: float = 0.0
     body: bytes = field(default=b"", repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the body, for another process."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "body"}
 
     @property
     def authorization(self) -> str:
