@@ -85,7 +85,8 @@ def size_faults(tree: nodes.Template, sizes: Sizes) -> Iterator[str]:
         elif _is_call_of(node, "range") and sizes.rounds(node) > MAX_RANGE:
             yield "a range over 100,000"
         elif isinstance(node, nodes.Filter):
-            numbers = [n.value for n in walk(node) if isinstance(n, nodes.Const) and isinstance(n.value, int)]
+            arguments = [*node.args, *(keyword.value for keyword in node.kwargs)]
+            numbers = [a.value for a in arguments if isinstance(a, nodes.Const) and isinstance(a.value, int)]
             if any(abs(number) > MAX_FILTER_INTEGER for number in numbers):
                 yield "a filter with a number over 10,000"
 
