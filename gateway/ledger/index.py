@@ -18,14 +18,14 @@ import orjson
 
 from gateway.ledger.files import FILE_MODE
 from gateway.ledger.frames import Frame
-from gateway.ledger.segments import SegmentName, SegmentReader, list_segments, seq_of
+from gateway.ledger.segments import Place, SegmentName, SegmentReader, list_segments, seq_of
 
 INDEX_NAME = "index.sqlite3"
 _VERSION = 1
 _BATCH = 2000
 _BUSY_S = 30.0
 _SCHEMA = """
-CREATE TABLE segments (name TEXT PRIMARY KEY, header BLOB, offset INTEGER, link BLOB, complete INTEGER) WITHOUT ROWID;
+CREATE TABLE segments (name TEXT PRIMARY KEY, header BLOB, offset INTEGER, link BLOB, seq INTEGER, complete INTEGER) WITHOUT ROWID;
 CREATE TABLE records (
   id INTEGER PRIMARY KEY, segment TEXT, offset INTEGER, seq INTEGER, time TEXT, kind TEXT, effect TEXT, subject TEXT,
   repo TEXT, path TEXT, digest TEXT, decision_id TEXT, request_id TEXT);
@@ -120,27 +120,28 @@ class LedgerIndex:
         segment = str(name)
         with self._transaction():
             row = self.connection.execute(
-                "SELECT offset, link, complete FROM segments WHERE name = ?", (segment,)
+                "SELECT offset, link, seq, complete FROM segments WHERE name = ?", (segment,)
             ).fetchone()
-            if row is not None and row[2]:
+            if row is not None and row[3]:
                 return False
-            reader = SegmentReader(self.directory / segment, resume=(row[0], row[1]) if row else None)
+            reader = SegmentReader(self.directory / segment, resume=Place(*row[:3]) if row else None)
             if reader.header is None:
                 return False
             frames = list(islice(reader, _BATCH))
             for frame in frames:
                 self._insert(segment, frame)
             more = len(frames) == _BATCH
-            if reader.end is not None and reader.end.unverified_bytes and followed:
-                self.unread[segment] = reader.end.offset
-            if frames or row is None:
-                offset, link = (frames[-1].end, frames[-1].link) if frames else reader.start
+            end = reader.end
+            if end is not None and end.unverified_bytes and (followed or end.after_sync):
+                self.unread[segment] = end.offset
+            if frames:
+                place = Place(frames[-1].end, frames[-1].link, seq_of(frames[-1].payload))
             else:
-                offset, link = row[0], row[1]
+                place = Place(*row[:3]) if row else reader.start
             complete = followed and not more and segment not in self.unread
             self.connection.execute(
-                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?)",
-                (segment, reader.header.encode(), offset, link, complete),
+                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?)",
+                (segment, reader.header.encode(), place.offset, place.link, place.seq, complete),
             )
         return more
 

@@ -42,16 +42,16 @@ class Filter:
 
 def parse_time(text: str, now: datetime) -> str:
     """An RFC 3339 time, a date, or an age like `90m`, `24h`, `7d` -> the form records carry. Raises LedgerError."""
-    if match := _AGO.fullmatch(text):
-        return timestamp(now - timedelta(**{_UNIT[match[2]]: int(match[1])}))
     try:
+        if match := _AGO.fullmatch(text):
+            return timestamp(now - timedelta(**{_UNIT[match[2]]: int(match[1])}))
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return timestamp(moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo))
+    except (ValueError, OverflowError):
         raise LedgerError(
             f"{text!r} is no time: use 2026-11-24T10:00:00Z, 2026-11-24 or an age like 90m, 24h, 7d.",
             code="ledger/time",
         ) from None
-    return timestamp(moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo))
 
 
 def find(index: LedgerIndex, wanted: Filter) -> Iterator[dict[str, Any]]:
@@ -71,6 +71,8 @@ def explain(index: LedgerIndex, identifier: str) -> list[dict[str, Any]]:
 
     Oldest first; empty where the ledger knows no such id.
     """
+    if not identifier:  # an empty filter would match everything
+        return []
     found = {_key(r): r for r in find(index, Filter(decision_id=identifier))}
     for record in find(index, Filter(request_id=identifier)):
         found[_key(record)] = record

@@ -30,7 +30,7 @@ def recover(directory: Path, instance: str, worker: int, machine_boot: str) -> R
     """Read the newest segment of the chain that has a header, up to the first frame that does not verify.
 
     Only the newest can be incomplete: a segment is begun when the one before is wholly on stable storage. Nothing is
-    changed on disk. `machine_boot` is the id of the kernel's present boot. Raises LedgerError where a file cannot be read.
+    changed on disk. `machine_boot` is the id of the kernel's present boot. Raises LedgerError (a file cannot be read).
     """
     names = [n for n in list_segments(directory) if n.instance == instance and n.worker == worker]
     boot = names[-1].boot + 1 if names else 1

@@ -116,15 +116,23 @@ class SegmentEnd:
     after_sync: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place between two records: where the next frame begins, and the link and seq of the one before."""
+
+    offset: int
+    link: bytes
+    seq: int
+
+
 class SegmentReader:
     """Reads one segment; iterating yields verified record frames, in order, and stops at the first that is not.
 
     `header` is None where the file has no valid header: then nothing is yielded. `end` is set by a finished iteration.
-    `resume` (offset and link of an earlier end) continues where an earlier reading stopped; `end.seq` and
-    `end.after_sync` mean nothing then. Raises LedgerError where the file cannot be read.
+    `resume` continues where an earlier reading stopped. Raises LedgerError where the file cannot be read.
     """
 
-    def __init__(self, path: Path, *, resume: tuple[int, bytes] | None = None) -> None:
+    def __init__(self, path: Path, *, resume: Place | None = None) -> None:
         self.path = path
         self._resume = resume
         self.end: SegmentEnd | None = None
@@ -135,15 +143,17 @@ class SegmentReader:
             raise _unreadable(path, error) from error
 
     @property
-    def start(self) -> tuple[int, bytes]:
-        """Offset and link from which the first record continues; usable as `resume`."""
-        return self._first, self._first_link
+    def start(self) -> Place:
+        """Where the first record begins. Raises LedgerError where there is no header."""
+        if self.header is None:
+            raise LedgerError(f"{self.path} has no valid header.", code="ledger/corrupt")
+        return Place(self._first, self._first_link, self.header.first_seq - 1)
 
     def __iter__(self) -> Iterator[Frame]:
         if self.header is None:
             return
-        offset, head = self._resume or (self._first, self._first_link)
-        seq = self.header.first_seq - 1
+        place = self._resume or self.start
+        offset, head, seq = place.offset, place.link, place.seq
         try:
             with self.path.open("rb") as stream:
                 stream.seek(offset)

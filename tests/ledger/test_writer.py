@@ -183,11 +183,15 @@ async def test_a_full_disk_is_seen_before_a_record_is_cut(
     ledger = SegmentLedger(directory, "gw", clock, segment_bytes=4096, files=files)
     await ledger.start()
     files.fail_create = ENOSPC
-    recorded = []
-    with pytest.raises(LedgerError, match="No space left"):
+    recorded: list[str] = []
+
+    async def fill() -> None:
         for number in range(1000):
             await ledger.record(delivery(f"r{number}"), Durability.DURABLE)
             recorded.append(f"r{number}")
+
+    with pytest.raises(LedgerError, match="No space left"):
+        await fill()
     assert recorded
     assert not ledger.healthy()
     assert "No space left" in ledger.reserve_problem
