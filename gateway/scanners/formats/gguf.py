@@ -132,9 +132,9 @@ def _failed(cause: str, finding: Finding, found: list[Finding]) -> Inspection:
 def inspect(reader: Reader, path: str) -> Inspection:
     """Judge header, metadata (every template in it) and tensor infos against the file's true size.
 
-    Clean is `complete` with whole_file False. Whatever two readers could read differently is a finding of class ambiguity;
-    what cannot be read further is also surface `failed`, cause "malformed". `path` is not looked at. Raises only the
-    reader's SourceLost and ReadBudgetExceeded.
+    Clean is `complete` with whole_file False. Whatever two readers could read differently is a finding of class
+    ambiguity; what cannot be read further is also surface `failed`, cause "malformed". `path` is not looked at. Raises
+    only the reader's SourceLost and ReadBudgetExceeded.
     """
     del path
     head = reader.read(0, 8)
@@ -152,10 +152,7 @@ def inspect(reader: Reader, path: str) -> Inspection:
     try:
         tensor_count, key_count = cursor.u64(), cursor.u64()
         metadata.walk(key_count)
-        found = [
-            *metadata.findings,
-            *(ambiguity("tensors", m) for m in check_tensors(cursor, tensor_count, metadata.alignment)),
-        ]
+        faults = check_tensors(cursor, tensor_count, metadata.alignment)
     except MalformedGguf as fault:
         return _failed("malformed", ambiguity("malformed", str(fault)), metadata.findings)
     found = [*(ambiguity("tensors", fault) for fault in faults), *metadata.findings][:_MAX_FINDINGS]
