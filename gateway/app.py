@@ -31,12 +31,12 @@ from gateway.enforcement.recording import Recording
 from gateway.enforcement.reports import Reports
 from gateway.enforcement.resolving import Resolving
 from gateway.hubs.huggingface.dialect import HuggingFaceDialect
-from gateway.hubs.huggingface.upstream import HuggingFaceUpstream, UpstreamConfig
+from gateway.hubs.huggingface.config import DEFAULT_REDIRECT_HOSTS, UpstreamConfig
+from gateway.hubs.huggingface.upstream import HuggingFaceUpstream
 from gateway.ledger.writer import SegmentLedger
 from gateway.policy.bundle import Bundle
 from gateway.policy.embedded import EmbeddedEngine
 from gateway.policy.inputs import KeptInputs
-from gateway.policy.opa_server import OpaServerEngine
 from gateway.ports import Dialect, Ledger, PolicyEngine, Scanner
 from gateway.scanners.isolation import Limits as ScanLimits
 from gateway.scanners.own import OwnScanner
@@ -96,7 +96,6 @@ async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
             clock,
             segment_bytes=settings.ledger.segment_bytes,
             durability=settings.ledger.durability,
-            masks=bundle.masks,
         )
         await ledger.start()
         stack.push_async_callback(ledger.close)
@@ -177,6 +176,8 @@ async def _engine(settings: Settings, bundle: Bundle, stack: AsyncExitStack) -> 
         case "embedded":
             engine = await EmbeddedEngine.start(bundle, workers=policy.workers, deadline_s=policy.deadline_s)
         case "opa":
+            from gateway.policy.opa_server import OpaServerEngine
+
             token = settings.opa_token.get_secret_value() if settings.opa_token is not None else None
             engine = await OpaServerEngine.start(bundle, url=policy.opa_url, token=token, deadline_s=policy.deadline_s)
     stack.push_async_callback(engine.close)
@@ -190,11 +191,11 @@ async def _upstream(settings: Settings, stack: AsyncExitStack) -> HuggingFaceUps
         UpstreamConfig(
             endpoint=part.url.rstrip("/"),
             token=token,
-            redirect_hosts=tuple(part.redirect_hosts),
+            redirect_hosts=(*DEFAULT_REDIRECT_HOSTS, *part.redirect_hosts),
             allow_private=part.unsafe_allow_private_upstream,
             connect_timeout_s=part.connect_timeout_s,
             read_timeout_s=part.read_timeout_s,
-            max_commit_pages=part.max_commit_pages,
+            commit_pages=part.max_commit_pages,
         )
     )
     await upstream.start()
