@@ -33,7 +33,7 @@ class Cdn:
 
     def link(self, repo: Repo, file: File) -> str:
         """An absolute signed URL for the file's present bytes."""
-        repo_hash = hashlib.sha256(repo.hub_id.encode()).hexdigest()
+        repo_hash = hashlib.sha256(repo.stable_key.encode()).hexdigest()
         path = f"/xet-bridge-us/{repo_hash}/{file.xet}"
         self._issued[path] = Linked(f"{repo.name}/{file.path}", file.content)
         expires = str(int(self._now() + self.lifetime_s))

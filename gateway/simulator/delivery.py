@@ -111,8 +111,9 @@ async def send(request: web.BaseRequest, answer: Answer, fault: Fault, seen: See
         for piece in _pieces(answer, fault):
             if await _interrupted(request, fault, seen):
                 return response
-            await response.write(piece)
+            # Counted first: a client that holds these bytes finds them in the log.
             seen.bytes_sent += len(piece)
+            await response.write(piece)
             await _paced(fault, seen, started_s=seen.started_s)
         if await _interrupted(request, fault, seen):
             return response

@@ -25,7 +25,7 @@ def stamp(moment: datetime) -> str:
 
 def info(repo: Repo, commit: Commit, *, blobs: bool, security: bool, expand: list[str]) -> dict[str, Any]:
     """Repo info at a commit. With `expand` only those properties and the ids."""
-    ids = {"_id": repo.hub_id, "id": repo.id}
+    ids = {"_id": repo.stable_key, "id": repo.id}
     if expand:
         everything = {**_properties(repo, commit, blobs), "securityRepoStatus": security_status(repo)}
         return {**ids, **{name: everything[name] for name in expand if name in everything}}

@@ -26,6 +26,7 @@ class SimulatorProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
+            self._process.stdout.close()
             msg = f"the hub simulator ended with code {self._process.wait()} before it was ready"
             raise RuntimeError(msg)
         urls = json.loads(line)

@@ -92,6 +92,7 @@ class Repo:
     scans_done: bool = True
     scan_levels: dict[str, str] = field(default_factory=dict)
     description: str = ""
+    stable_key: str = ""  # the hub's own `_id`, 24 hex digits; survives a rename
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tag_refs: dict[str, str] = field(default_factory=dict)
@@ -102,13 +103,6 @@ class Repo:
     def name(self) -> str:
         """As in file routes: `datasets/org/name`; models have no prefix."""
         return PREFIX[self.type] + self.id
-
-    @property
-    def hub_id(self) -> str:
-        """The hub's stable key `_id`, 24 hex digits; set `stable_key` to give a re-created repo another one."""
-        return self.stable_key or hashlib.sha256(f"{self.type} {self.id}".encode()).hexdigest()[:24]
-
-    stable_key: str = ""
 
     @property
     def main(self) -> Commit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from gateway.simulator.repo import Repo
@@ -23,10 +24,15 @@ class World:
     repos: dict[str, Repo] = field(default_factory=dict)
     renames: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, Account] = field(default_factory=dict)
+    _created: int = 0
 
     def repo(self, repo_id: str, type: str = "model", **facts: Any) -> Repo:  # noqa: A002 - the hub's own word
         """Add a repo with the given facts (fields of `Repo`) and return it; its first commit is up to the caller."""
         repo = Repo(id=repo_id, type=type, **facts)
+        # A name that is used again, after a rename or a deletion, belongs to another repo: another stable key.
+        self._created += 1
+        repo.stable_key = repo.stable_key or sha256(f"{self._created} {repo.name}".encode()).hexdigest()[:24]
+        self.renames.pop(repo.name, None)
         self.repos[repo.name] = repo
         return repo
 
@@ -37,8 +43,6 @@ class World:
         """Move a repo; the old name answers 307 from now on. Also makes a legacy alias of a name that never was."""
         if old in self.repos:
             repo = self.repos.pop(old)
-            # The stable key of the hub survives a rename.
-            repo.stable_key = repo.hub_id
             repo.id = new.removeprefix("datasets/").removeprefix("spaces/")
             self.repos[new] = repo
         self.renames[old] = new

@@ -263,7 +263,7 @@ def test_info_shapes(http, world) -> None:
     assert (info["id"], info["modelId"], info["_id"], info["sha"]) == (
         "demo/tiny",
         "demo/tiny",
-        repo.hub_id,
+        repo.stable_key,
         repo.main.id,
     )
     assert info["createdAt"] == "2025-01-15T10:00:00.000Z"
@@ -284,6 +284,8 @@ def test_a_renamed_repo_keeps_its_stable_key_and_a_new_one_gets_its_own(http, si
     before = http("GET", "/api/models/demo/tiny").json()["_id"]
     sim.edit(lambda w: w.rename("demo/tiny", "demo/moved"))
     assert http("GET", "/api/models/demo/moved").json()["_id"] == before
+    sim.edit(lambda w: w.repo("demo/tiny").commit({"config.json": "another repo under the old name"}))
+    assert http("GET", "/api/models/demo/tiny").json()["_id"] != before
 
 
 def test_the_xet_token_is_handed_out_in_both_forms(http, sim) -> None:
