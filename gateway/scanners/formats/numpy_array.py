@@ -1,0 +1,64 @@
+"""A single numpy array (.npy): header, then numbers; an object array holds a pickle and is not judged here.
+
+Source: numpy's format description NEP 1, versions 1.0-3.0.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import struct
+from typing import Any
+
+from gateway.domain.evidence import Coverage, Finding, FindingClass, Severity, Surface
+from gateway.scanners.reader import Inspection, Reader
+
+MAGIC = b"\x93NUMPY"
+_MAX_HEADER_BYTES = 10_000  # numpy's own max_header_size
+_PLAIN = re.compile(r"[<>|=]?([?bB]1?|[iufcbSUV]\d+)\Z")
+_ITEM = re.compile(r"[<>|=]?([a-zA-Z?])(\d*)\Z")
+
+
+def inspect(reader: Reader, _path: str) -> Inspection:
+    """Complete for arrays of plain numbers or text of exactly the promised length."""
+    header = _header(reader)
+    if header is None:
+        finding = Finding("numpy.malformed", FindingClass.AMBIGUITY, Severity.HIGH, "the array header is broken")
+        return Inspection("numpy", Coverage(Surface.PARTIAL, False, "malformed"), (finding,))
+    start, descr, shape = header
+    if not isinstance(descr, str) or not _PLAIN.match(descr):
+        return Inspection("numpy", Coverage(Surface.NOT_RUN, False, "unsupported-format"))
+    if start + _item_bytes(descr) * math.prod(shape) != reader.size:
+        message = "the array is not as long as its header says"
+        finding = Finding("numpy.size", FindingClass.AMBIGUITY, Severity.HIGH, message)
+        return Inspection("numpy", Coverage(Surface.PARTIAL, False, "malformed"), (finding,))
+    return Inspection("numpy", Coverage(Surface.COMPLETE, False))
+
+
+def _header(reader: Reader) -> tuple[int, Any, tuple[int, ...]] | None:
+    fixed = reader.read(0, 12)
+    if len(fixed) < 12 or fixed[6] not in {1, 2, 3} or fixed[7] != 0:
+        return None
+    layout, width = ("<H", 2) if fixed[6] == 1 else ("<I", 4)
+    (length,) = struct.unpack_from(layout, fixed, 8)
+    if length > _MAX_HEADER_BYTES:
+        return None
+    try:
+        value = ast.literal_eval(reader.read(8 + width, length).decode("utf-8").strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    if not isinstance(value, dict) or set(value) != {"descr", "fortran_order", "shape"}:
+        return None
+    shape = value["shape"]
+    if not isinstance(shape, tuple) or len(shape) > 64 or not all(type(n) is int and 0 <= n < 1 << 62 for n in shape):
+        return None
+    return 8 + width + length, value["descr"], shape
+
+
+def _item_bytes(descr: str) -> int:
+    found = _ITEM.match(descr)
+    assert found is not None
+    kind, digits = found.groups()
+    size = int(digits) if digits else 1
+    return size * 4 if kind == "U" else size

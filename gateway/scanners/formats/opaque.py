@@ -1,0 +1,54 @@
+"""Formats that can act, or hide something that acts, and that no reader here understands: seen, named, not judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.domain.evidence import Coverage, Finding, FindingClass, Severity, Surface
+from gateway.scanners.budget import InflateBudgetExceeded
+from gateway.scanners.formats.zip_container import ZipFault, open_archive
+from gateway.scanners.reader import Inspection, Reader
+
+CAUSE = "unsupported-format"
+
+
+def unsupported(name: str) -> Callable[[Reader, str], Inspection]:
+    """An inspector that answers `not_run` for the format `name`."""
+
+    def inspect(_reader: Reader, _path: str) -> Inspection:
+        return Inspection(name, Coverage(Surface.NOT_RUN, False, CAUSE))
+
+    return inspect
+
+
+def executable(_reader: Reader, _path: str) -> Inspection:
+    """Machine code or a script with an interpreter line."""
+    message = "the file is a program"
+    finding = Finding("file.executable", FindingClass.EMBEDDED_EXE, Severity.HIGH, message)
+    return Inspection("executable", Coverage(Surface.NOT_RUN, False, CAUSE), (finding,))
+
+
+def archive(name: str) -> Callable[[Reader, str], Inspection]:
+    """A zip whose content is not judged; what is wrong with the container itself is told."""
+
+    def inspect(reader: Reader, _path: str) -> Inspection:
+        return Inspection(name, Coverage(Surface.NOT_RUN, False, CAUSE), zip_findings(reader))
+
+    return inspect
+
+
+def zip_findings(reader: Reader) -> tuple[Finding, ...]:
+    """What the strict zip rules say of a container."""
+    try:
+        return tuple(open_archive(reader).findings)
+    except ZipFault as fault:
+        return (fault.finding,)
+    except InflateBudgetExceeded as error:
+        return (Finding("zip.bomb", FindingClass.DOS, Severity.HIGH, str(error)),)
+
+
+def tar(_reader: Reader, _path: str) -> Inspection:
+    """tar, also torch's oldest checkpoint form, which torch still unpickles without looking."""
+    message = "a tar archive: torch loads its pickles by a path of its own, other loaders unpack it"
+    finding = Finding("tar.container", FindingClass.AMBIGUITY, Severity.HIGH, message)
+    return Inspection("tar", Coverage(Surface.NOT_RUN, False, CAUSE), (finding,))

@@ -1,0 +1,102 @@
+"""Which inspector judges which format: one visible table. A format that nobody here reads is named, not judged."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from gateway.domain.evidence import Coverage, Finding, FindingClass, Severity, Surface
+from gateway.scanners.budget import InflateBudgetExceeded, PagedReader
+from gateway.scanners.detect import PROMISES, detect
+from gateway.scanners.formats import numpy_array, opaque, pickle, safetensors, torch
+from gateway.scanners.formats.inert_names import promised_format
+from gateway.scanners.reader import Inspection, ReadBudgetExceeded, Reader
+
+Inspector = Callable[[Reader, str], Inspection]
+
+
+def _named(module: str) -> Inspector:
+    """The inspector of a format module that is imported when it is first needed."""
+
+    def inspect(reader: Reader, path: str) -> Inspection:
+        found: Inspection = importlib.import_module(f"gateway.scanners.formats.{module}").inspect(reader, path)
+        return found
+
+    return inspect
+
+
+_inert, _json, _python, _gguf = _named("inert"), _named("jsonconfig"), _named("python_code"), _named("gguf")
+
+INSPECTORS: Mapping[str, Inspector] = MappingProxyType(
+    {
+        "empty": _inert,
+        "text": _inert,
+        "markdown": _inert,
+        "csv": _inert,
+        "yaml": _inert,
+        "parquet": _inert,
+        "arrow": _inert,
+        "image": _inert,
+        "audio": _inert,
+        "video": _inert,
+        "sentencepiece": _inert,
+        "json": _json,
+        "python": _python,
+        "gguf": _gguf,
+        "safetensors": safetensors.inspect,
+        "pickle": pickle.inspect,
+        "torch-zip": torch.inspect_zip,
+        "torch-legacy": torch.inspect_legacy,
+        "numpy": numpy_array.inspect,
+        "zip": opaque.archive("zip"),
+        "npz": opaque.archive("npz"),
+        "keras": opaque.archive("keras"),
+        "tar": opaque.tar,
+        "executable": opaque.executable,
+        **{
+            word: opaque.unsupported(word)
+            for word in ("hdf5", "onnx", "tensorflow", "tflite", "gzip", "7z", "joblib", "unknown")
+        },
+    }
+)
+
+_INERT = frozenset(word for word, inspector in INSPECTORS.items() if inspector is _inert)
+
+
+def inspect(reader: Reader, path: str, read_budget_bytes: int) -> Inspection:
+    """Detect, judge, and compare with what the name promises. Raises only what the reader raises (SourceLost)."""
+    paged = PagedReader(reader, read_budget_bytes)
+    word = "unknown"
+    try:
+        word = detect(paged, path)
+        seen = INSPECTORS[word](paged, path)
+        extra = _lies(path, seen.format) + (_hidden_archive(paged) if word in _INERT else ())
+    except ReadBudgetExceeded:
+        return Inspection(word, Coverage(Surface.PARTIAL, False, "read-budget"))
+    except InflateBudgetExceeded:
+        finding = Finding("scan.inflate-budget", FindingClass.DOS, Severity.HIGH, "inflates past the budget of a scan")
+        return Inspection(word, Coverage(Surface.PARTIAL, False, "inflate-budget"), (finding,))
+    except RecursionError:
+        finding = Finding("scan.nesting", FindingClass.DOS, Severity.HIGH, "nested deeper than a scan follows")
+        return Inspection(word, Coverage(Surface.PARTIAL, False, "nesting"), (finding,))
+    return Inspection(seen.format, seen.coverage, seen.findings + extra)
+
+
+def _lies(path: str, found: str) -> tuple[Finding, ...]:
+    """A name that promises a harmless format over content of another: loaders that trust the name differ."""
+    promised = promised_format(path)
+    expected = PROMISES.get(promised)
+    if expected is None or found in expected:
+        return ()
+    message = f"the name promises {promised}, the content is {found}"
+    return (Finding("file.extension-lies", FindingClass.AMBIGUITY, Severity.HIGH, message),)
+
+
+def _hidden_archive(reader: Reader) -> tuple[Finding, ...]:
+    """A zip end record at the end of harmless data: zip readers start from the end and find an archive."""
+    tail = reader.read(max(reader.size - 22, 0), 22)
+    if len(tail) < 22 or tail[:4] != b"PK\x05\x06":
+        return ()
+    message = "the file ends like a zip archive: another reader sees another content"
+    return (Finding("file.zip-trailer", FindingClass.AMBIGUITY, Severity.HIGH, message),)
