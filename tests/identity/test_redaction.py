@@ -95,7 +95,7 @@ def test_as_a_structlog_processor() -> None:
     except ValueError as error:
         log.exception("failed", error=error)
     log.info(
-        "got " + OWN,
+        OWN,
         headers={"Authorization": "opaque-1", "X": [f"Bearer {JWT}", b"hf_abcdefghijklmnop"], HUB: 1},
         token="opaque-2",
         upstream_token="opaque-3",
