@@ -25,7 +25,8 @@ _VERSION = 1
 _BATCH = 2000
 _BUSY_S = 30.0
 _SCHEMA = """
-CREATE TABLE segments (name TEXT PRIMARY KEY, header BLOB, offset INTEGER, link BLOB, seq INTEGER, complete INTEGER) WITHOUT ROWID;
+CREATE TABLE segments (
+  name TEXT PRIMARY KEY, header BLOB, offset INTEGER, link BLOB, seq INTEGER, complete INTEGER) WITHOUT ROWID;
 CREATE TABLE records (
   id INTEGER PRIMARY KEY, segment TEXT, offset INTEGER, seq INTEGER, time TEXT, kind TEXT, effect TEXT, subject TEXT,
   repo TEXT, path TEXT, digest TEXT, decision_id TEXT, request_id TEXT);

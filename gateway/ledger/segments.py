@@ -140,7 +140,7 @@ class SegmentReader:
             with path.open("rb") as stream:
                 self.header, self._first, self._first_link = _read_header(stream)
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
 
     @property
     def start(self) -> Place:
@@ -164,7 +164,7 @@ class SegmentReader:
                     yield frame
                 self.end = _end(stream, offset, head, seq)
         except OSError as error:
-            raise _unreadable(self.path, error) from error
+            raise unreadable(self.path, error) from error
 
 
 def seq_of(payload: bytes) -> int:
@@ -182,7 +182,7 @@ def read_payload(path: Path, offset: int) -> bytes:
             stream.seek(offset)
             found = read_candidate(stream)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if found is None:
         raise LedgerError(f"No ledger frame lies at offset {offset} of {path}.", code="ledger/corrupt")
     return found.payload
@@ -213,5 +213,6 @@ def _end(stream: BinaryIO, offset: int, head: bytes, seq: int) -> SegmentEnd:
     return SegmentEnd(offset, head, seq, length, after_sync)
 
 
-def _unreadable(path: Path, error: OSError) -> LedgerError:
+def unreadable(path: Path, error: OSError) -> LedgerError:
+    """The error of a segment that cannot be read."""
     return LedgerError(f"Cannot read the ledger segment {path}: {error.strerror}.", code="ledger/unreadable")

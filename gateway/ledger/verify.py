@@ -6,6 +6,7 @@ For that it compares with heads that were kept elsewhere.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,10 @@ import orjson
 from gateway.domain.errors import LedgerError
 from gateway.ledger.frames import GENESIS, Frame
 from gateway.ledger.heads import Head
-from gateway.ledger.segments import Header, SegmentEnd, SegmentName, SegmentReader, list_segments, seq_of
+from gateway.ledger.segments import Header, SegmentEnd, SegmentName, SegmentReader, list_segments, seq_of, unreadable
+
+# A file system that cannot sync at all holds a copy, not a ledger that is being written.
+_CANNOT_SYNC = frozenset({errno.EINVAL, errno.EROFS, errno.ENOTSUP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +196,21 @@ def _body(segment: str, frame: Frame) -> dict[str, Any]:
 
 
 def _holds_bytes(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return any(chunk.strip(b"\0") for chunk in iter(lambda: stream.read(2**20), b""))
+    try:
+        with path.open("rb") as stream:
+            return any(chunk.strip(b"\0") for chunk in iter(lambda: stream.read(2**20), b""))
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _settle(path: Path) -> None:
     """A head that is kept elsewhere must be on stable storage here, or a power cut would look like tampering."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise unreadable(path, error) from error

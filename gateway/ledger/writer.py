@@ -103,6 +103,13 @@ class SegmentLedger:
             reserve=self._reserve,
         )
         self._shut = ""
+        try:
+            await self._record_start(name, recovered)
+        except LedgerError:
+            await self.close()
+            raise
+
+    async def _record_start(self, name: SegmentName, recovered: Recovered) -> None:
         if recovered.gap is not None:
             await self._event("The earlier boot has no clean end.", {"event": "gap", "gap": recovered.gap})
         await self._event("The ledger was opened.", {"event": "start", "boot": name.boot})

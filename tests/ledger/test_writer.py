@@ -381,3 +381,17 @@ def test_arguments_that_would_break_the_ledger_are_refused(
 ) -> None:
     with pytest.raises(ConfigError):
         SegmentLedger(directory, arguments.pop("instance", "gw"), clock, **arguments)
+
+
+async def test_a_start_that_cannot_be_recorded_leaves_the_chain_free(
+    directory: Path, clock: Any, files: VolatileFiles
+) -> None:
+    files.fail_fdatasync = EIO
+    ledger = SegmentLedger(directory, "gw", clock, segment_bytes=4096, files=files)
+    with pytest.raises(LedgerError):
+        await ledger.start()
+    assert not ledger.healthy()
+    again = SegmentLedger(directory, "gw", clock, segment_bytes=4096)
+    await again.start()
+    await again.close()
+    assert verify(directory)[0].problems == []
