@@ -23,7 +23,7 @@ class AddressRefused(OSError):
 
 
 def address_is_allowed(text: str, *, allow_private: bool) -> bool:
-    """Public addresses always; private and loopback ones only with `allow_private`; others never."""
+    """Public addresses always; private, shared and loopback ones only with `allow_private`; others never."""
     try:
         address = _embedded(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError:
@@ -32,7 +32,7 @@ def address_is_allowed(text: str, *, allow_private: bool) -> bool:
         return allow_private
     if address.is_multicast or address.is_unspecified or address.is_link_local or address.is_reserved:
         return False
-    return address.is_global or (allow_private and address.is_private)
+    return address.is_global or allow_private
 
 
 def _embedded(address: Address) -> Address:

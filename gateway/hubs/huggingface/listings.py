@@ -69,6 +69,12 @@ class Listings:
             url = URL(answer.next_url)
         return rows, False
 
+    async def paths_info(self, repo: Repo, commit: str, access: str, params: Params) -> Any:
+        """The entries of `params["paths"]`: a read, though the hub has it as a POST of a form."""
+        url = self._url(repo, f"paths-info/{quote(commit, safe='')}", {})
+        answer = await self._network.get_json(url, access, missing="revision", form=_encoded(params))
+        return answer.value
+
     async def history(self, repo: Repo, commit: str, access: str) -> History:
         """When the revision was committed, and whether the default branch's history holds it. The walk is capped:
         past the cap the answer is "unknown"."""
@@ -103,8 +109,15 @@ class Listings:
 
     def _url(self, repo: Repo, route: str, params: Params) -> URL:
         path = f"/api/{repo.type.api}/{repo.id}" + (f"/{route}" if route else "")
-        query = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, values in params.items() for v in values)
+        query = _encoded(params)
         return URL(f"{self._config.base_url}{path}" + (f"?{query}" if query else ""), encoded=True)
+
+
+def _encoded(params: Params) -> str:
+    """A query string, or a form body."""
+    return "&".join(
+        f"{quote(key, safe='')}={quote(value, safe='')}" for key, values in params.items() for value in values
+    )
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:

@@ -107,22 +107,26 @@ class Network:
         )
         return await retrying(once)
 
-    async def get_json(self, url: URL, access: str, *, missing: str, max_bytes: int | None = None) -> JsonAnswer:
-        """One bounded JSON answer of the endpoint itself. Raises UpstreamError."""
+    async def get_json(
+        self, url: URL, access: str, *, missing: str, max_bytes: int | None = None, form: str | None = None
+    ) -> JsonAnswer:
+        """One bounded JSON answer of the endpoint itself; with `form`, the answer to that form. Raises UpstreamError."""
         limit = self._config.listing_bytes if max_bytes is None else max_bytes
 
         async def once() -> JsonAnswer:
             try:
                 async with asyncio.timeout(self._config.listing_timeout_s):
-                    return await self._json(url, access, missing, limit)
+                    return await self._json(url, access, missing, limit, form)
             except TimeoutError:
                 raise PassingTrouble("The hub's listing took too long.", timeout=True) from None
 
         return await self.retried("api", once)
 
-    async def _json(self, url: URL, access: str, missing: str, limit: int) -> JsonAnswer:
+    async def _json(self, url: URL, access: str, missing: str, limit: int, form: str | None) -> JsonAnswer:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-        answer = await self.send(url, access, headers, bucket="api", own_only=True, missing=missing)
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        answer = await self.send(url, access, headers, bucket="api", own_only=True, missing=missing, form=form)
         try:
             body = await read_bounded(translated(answer.response), limit)
             value = await parse_json(body, self._config.json_depth)
@@ -136,9 +140,17 @@ class Network:
         return JsonAnswer(value, len(body), next_url)
 
     async def send(
-        self, url: URL, access: str, headers: Mapping[str, str], *, bucket: str, own_only: bool, missing: str
+        self,
+        url: URL,
+        access: str,
+        headers: Mapping[str, str],
+        *,
+        bucket: str,
+        own_only: bool,
+        missing: str,
+        form: str | None = None,
     ) -> Answer:
-        """A GET whose redirects are followed by hand; the token goes to the endpoint's own origin only.
+        """A read whose redirects are followed by hand; the token goes to the endpoint's own origin only.
 
         Raises UpstreamError, also for every status of 400 or more.
         """
@@ -146,7 +158,7 @@ class Network:
         for _ in range(MAX_REDIRECTS + 1):
             self.guard.check(url, own_only=own_only)
             with_token = access == GATEWAY_TOKEN and self.guard.is_own(url)
-            response = await self._get(url, {**headers, **self._authorization(with_token)})
+            response = await self._ask(url, {**headers, **self._authorization(with_token)}, form)
             first = response.headers if first is None else first
             if response.status in _REDIRECTS:
                 response.close()
@@ -159,11 +171,12 @@ class Network:
             return Answer(response, first, url)
         raise UpstreamUnavailable("The hub redirects in a circle.", code="upstream/redirect-refused")
 
-    async def _get(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _ask(self, url: URL, headers: Mapping[str, str], form: str | None) -> aiohttp.ClientResponse:
         if self._session is None:
             raise UpstreamUnavailable("The upstream is not started.")
         try:
-            return await self._session.get(url, headers=headers, allow_redirects=False)
+            method = "GET" if form is None else "POST"
+            return await self._session.request(method, url, headers=headers, data=form, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise trouble(error) from None
 

@@ -35,7 +35,7 @@ def render(request: HubRequest | None, method: str, refusal: Refusal, tombstone:
             status = 504 if refusal.timeout else 502
             return _error(status, f"The hub cannot be asked now: {refusal.message} ({refusal.code})")
         case Refused():
-            advice = f" {XET_ADVICE}" if _is_xet(request) else ""
+            advice = f" {XET_ADVICE}" if _is_xet(request) and "HF_HUB_DISABLE_XET" not in refusal.message else ""
             return _error(refusal.status, f"{refusal.message} ({refusal.code}){advice}")
         case _:
             assert_never(refusal)
@@ -58,7 +58,7 @@ def _denial(request: HubRequest | None, method: str, denial: Denial, tombstone: 
         case RequestKind.PATHS_INFO if not is_identity_refusal(denial) and request.query.get("paths"):
             return _warned(tombstone.entries(request.repo, request.query["paths"]), line)
         case RequestKind.XET_TOKEN:
-            return _error(403, f"{line} {XET_ADVICE}")
+            return _error(403, line if "HF_HUB_DISABLE_XET" in line else f"{line} {XET_ADVICE}")
         case _:
             return _error(403, line)
 

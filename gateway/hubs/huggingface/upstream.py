@@ -33,7 +33,7 @@ from gateway.ports import Resolved
 T = TypeVar("T")
 
 # The keys by which `forward` is told where to look; they are no parameters of the hub.
-REVISION, PATH = "revision", "path"
+COMMIT, PATH = "commit", "path"
 
 
 class HuggingFaceUpstream:
@@ -104,20 +104,22 @@ class HuggingFaceUpstream:
         return self._content.open(artifact, access, start)
 
     async def forward(self, repo: Repo, name: str, query: Mapping[str, tuple[str, ...]], access: str) -> Any:
-        """The JSON of `refs`, `info` or `tree`, unfiltered. `query["revision"]` and `query["path"]` say which
-        revision and folder; every other key goes to the hub. Raises UpstreamError."""
-        revision, path = (query.get(key, ("",))[0] for key in (REVISION, PATH))
-        params = {key: values for key, values in query.items() if key not in (REVISION, PATH)}
+        """The JSON of `refs`, `info`, `tree` or `paths_info`, unfiltered. `query["commit"]` and `query["path"]` say
+        which revision and folder; every other key goes to the hub. Raises UpstreamError."""
+        commit, path = (query.get(key, ("",))[0] for key in (COMMIT, PATH))
+        params = {key: values for key, values in query.items() if key not in (COMMIT, PATH)}
         match name:
             case "refs":
                 return await self._listings.refs(repo, access, params)
             case "info":
-                return await self._listings.info(repo, revision, access, params)
+                return await self._listings.info(repo, commit, access, params)
             case "tree":
-                rows, complete = await self._listings.tree_rows(repo, revision, path, access, params)
+                rows, complete = await self._listings.tree_rows(repo, commit, path, access, params)
                 if not complete:
                     raise malformed("The hub's tree is too large to be forwarded whole.")
                 return rows
+            case "paths_info":
+                return await self._listings.paths_info(repo, commit, access, params)
             case _:
                 raise ValueError(f"there is no upstream route {name!r}")
 
