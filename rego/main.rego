@@ -179,7 +179,13 @@ all_obligations contains {"kind": "serve_last_approved", "value": true} if {
 	}
 }
 
-ends := {row.until_ns | some entry in waived; row := waiver.live[entry[0]]} | {result.until_ns | some result in found; result.until_ns > clock.now}
+# When something of the decision ends by itself.
+ends contains waiver.live[entry[0]].until_ns if some entry in waived
+
+ends contains result.until_ns if {
+	some result in found
+	result.until_ns > clock.now
+}
 
 valid_until := clock.rfc3339(min(ends)) if count(ends) > 0
 

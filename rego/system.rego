@@ -16,12 +16,18 @@ problems contains problem("system/contract", "the input does not speak contract 
 	object.get(input, "contract", null) != "v1"
 }
 
-problems contains problem("system/input", sprintf("input.%s is missing or not of type %s", [concat(".", path), wanted])) if {
+problems contains problem(
+	"system/input",
+	sprintf("input.%s is missing or not of type %s", [concat(".", path), wanted]),
+) if {
 	some [path, wanted] in input_types
 	type_name(object.get(input, path, null)) != wanted
 }
 
-problems contains problem("system/input", sprintf("input.%s has a value that the contract does not know", [concat(".", path)])) if {
+problems contains problem(
+	"system/input",
+	sprintf("input.%s has a value that the contract does not know", [concat(".", path)]),
+) if {
 	some [path, words] in input_words
 	not object.get(input, path, null) in words
 }
@@ -29,18 +35,21 @@ problems contains problem("system/input", sprintf("input.%s has a value that the
 problems contains problem("system/input", "input.environment.now is not an RFC 3339 time") if not clock.now
 
 problems contains problem("system/input", "input.repo.license.declared holds something that is not text") if {
-	some entry in object.get(input, ["repo", "license", "declared"], [])
+	some entry in list_at(["repo", "license", "declared"])
 	not is_string(entry)
 }
 
-problems contains problem("system/input", sprintf("%s of input.revision.files is malformed", [text.line(sprintf("entry %d", [index]), 40)])) if {
+problems contains problem(
+	"system/input",
+	sprintf("%s of input.revision.files is malformed", [text.line(sprintf("entry %d", [index]), 40)]),
+) if {
 	object.get(input, "scope", null) == "revision"
-	some index, file in object.get(input, ["revision", "files"], [])
+	some index, file in list_at(["revision", "files"])
 	not file_entry(file)
 }
 
 problems contains problem("system/input", "an entry of input.evidence.hub is malformed") if {
-	some verdict in object.get(input, ["evidence", "hub"], [])
+	some verdict in list_at(["evidence", "hub"])
 	not hub_verdict(verdict)
 }
 
@@ -49,14 +58,17 @@ problems contains problem("system/input", "input.artifact is missing or malforme
 	not file_entry(object.get(input, "artifact", null))
 }
 
-problems contains problem("system/input", "a file decision needs input.parent, the digest of its revision's input") if {
+problems contains problem(
+	"system/input",
+	"a file decision needs input.parent, the digest of its revision's input",
+) if {
 	object.get(input, "scope", null) == "file"
 	object.get(input, "parent", "") in {"", null}
 }
 
 problems contains problem("system/input", "a scan report is malformed") if {
 	object.get(input, "scope", null) == "file"
-	some report in object.get(input, ["evidence", "reports"], [])
+	some report in list_at(["evidence", "reports"])
 	not scan_report(report)
 }
 
@@ -69,12 +81,18 @@ problems contains problem("system/data", "data.config does not speak contract v1
 	object.get(config, "contract", null) != "v1"
 }
 
-problems contains problem("system/data", sprintf("data.config.%s is missing or not of type %s", [concat(".", path), wanted])) if {
+problems contains problem(
+	"system/data",
+	sprintf("data.config.%s is missing or not of type %s", [concat(".", path), wanted]),
+) if {
 	some [path, wanted] in config_types
 	type_name(object.get(config, path, null)) != wanted
 }
 
-problems contains problem("system/data", sprintf("data.config.%s is not a section that this library knows", [text.line(section, 80)])) if {
+problems contains problem(
+	"system/data",
+	sprintf("data.config.%s is not a section that this library knows", [text.line(section, 80)]),
+) if {
 	some section, _ in config
 	not section in known_sections
 }
@@ -83,16 +101,30 @@ problems contains problem("system/data", "data.entitlements is missing or not an
 
 problems contains problem("system/data", "data.waivers is missing or not an object") if not has_waivers
 
-problems contains problem("system/mode", sprintf("data.config.rules[%s] has no mode that is enforce, warn or dryrun", [text.name(id)])) if {
-	some id, row in object.get(config, "rules", {})
+problems contains problem(
+	"system/mode",
+	sprintf("data.config.rules[%s] has no mode that is enforce, warn or dryrun", [text.name(id)]),
+) if {
+	some id, row in object_at(["rules"])
 	not has_mode(row)
 }
 
-problems contains problem("system/pattern", sprintf("data.config.%s holds the pattern %s, which cannot be used", [concat(".", path), text.name(entry)])) if {
+problems contains problem(
+	"system/pattern",
+	sprintf("data.config.%s holds the pattern %s, which cannot be used", [concat(".", path), text.name(entry)]),
+) if {
 	some path in pattern_lists
-	some entry, _ in object.get(config, path, {})
+	some entry, _ in object_at(path)
 	not pattern.usable(entry)
 }
+
+# The object of the configuration at a path, likewise.
+object_at(path) := value if {
+	value := object.get(config, path, null)
+	is_object(value)
+}
+
+object_at(path) := {} if not is_object(object.get(config, path, null))
 
 default config := {}
 
@@ -115,6 +147,14 @@ problem(id, sentence) := {
 	"path": "",
 	"evidence": "",
 }
+
+# The array of the input at a path; empty where there is something else (that is a problem of its own).
+list_at(path) := value if {
+	value := object.get(input, path, null)
+	is_array(value)
+}
+
+list_at(path) := [] if not is_array(object.get(input, path, null))
 
 file_entry(file) if {
 	is_string(file.path)

@@ -19,7 +19,7 @@ file(candidate) if data.config.custom_code.approved[candidate.digest]
 
 # The listing names small files by git blob id only: while approvals by sha256 exist, the answer waits for the bytes.
 undecided(candidate) if {
-	artifact.in_revision
+	input.scope == "revision"
 	startswith(candidate.digest, "git-sha1:")
 	approves_by_sha256
 }

@@ -7,7 +7,6 @@ package gateway.lib.waiver
 
 import rego.v1
 
-import data.gateway.lib.artifact
 import data.gateway.lib.clock
 import data.gateway.lib.pattern
 
@@ -40,7 +39,7 @@ in_scope(scope) if {
 	is_object(scope)
 	is_string(scope.repo)
 	trim(scope.repo, "*/") != ""
-	pattern.matches(scope.repo, artifact.repo_name)
+	pattern.matches(scope.repo, data.gateway.lib.artifact.repo_name)
 	object.get(scope, "revision", input.revision.commit) == input.revision.commit
 	for_subject(object.get(scope, "groups", null))
 }
@@ -65,7 +64,7 @@ covers(waiver, found) if {
 covers_digest(digest, _) if digest == ""
 
 covers_digest(digest, path) if {
-	some file in artifact.files
+	some file in data.gateway.lib.artifact.files
 	file.path == path
 	file.digest == digest
 }

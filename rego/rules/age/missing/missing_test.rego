@@ -8,21 +8,27 @@ import data.gateway.rules.age.missing as rule
 test_clean if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_no_commit_date_but_seen if {
 	asked := fixture.revision([fixture.set("/revision/committed_at", "")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_neither if {
-	asked := fixture.revision([fixture.set("/revision/committed_at", ""), fixture.set("/repo/first_seen_at", "")])
+	asked := fixture.revision([
+		fixture.set("/revision/committed_at", ""),
+		fixture.set("/repo/first_seen_at", ""),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.scope == "revision"
@@ -30,9 +36,13 @@ test_neither if {
 }
 
 test_both_malformed if {
-	asked := fixture.revision([fixture.set("/revision/committed_at", "2026-13-01T00:00:00Z"), fixture.set("/repo/first_seen_at", "2026-11-01t09:00:00z")])
+	asked := fixture.revision([
+		fixture.set("/revision/committed_at", "2026-13-01T00:00:00Z"),
+		fixture.set("/repo/first_seen_at", "2026-11-01t09:00:00z"),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.scope == "revision"
@@ -41,6 +51,7 @@ test_both_malformed if {
 test_silent_for_a_file if {
 	asked := fixture.file([fixture.set("/revision/committed_at", ""), fixture.set("/repo/first_seen_at", "")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

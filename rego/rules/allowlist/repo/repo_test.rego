@@ -8,14 +8,16 @@ import data.gateway.rules.allowlist.repo as rule
 test_off if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_on_and_empty if {
 	asked := fixture.revision([])
 	config := fixture.config([fixture.set("/allowlist/repos/enabled", true)])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.scope == "repo"
@@ -25,21 +27,24 @@ test_on_and_empty if {
 test_named if {
 	asked := fixture.revision([])
 	config := fixture.config([fixture.set("/allowlist/repos/enabled", true), fixture.set("/allowlist/repos/names", {"acme/tiny": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_named_in_lower_case if {
 	asked := fixture.revision([fixture.set("/repo/id", "Acme/Tiny")])
 	config := fixture.config([fixture.set("/allowlist/repos/enabled", true), fixture.set("/allowlist/repos/names", {"acme/tiny": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_taken_away if {
 	asked := fixture.revision([])
 	config := fixture.config([fixture.set("/allowlist/repos/enabled", true), fixture.set("/allowlist/repos/names", {"acme/tiny": false})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
@@ -48,14 +53,16 @@ test_taken_away if {
 test_by_pattern if {
 	asked := fixture.revision([])
 	config := fixture.config([fixture.set("/allowlist/repos/enabled", true), fixture.set("/allowlist/repos/patterns", {"acme/*": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_a_pattern_is_anchored if {
 	asked := fixture.revision([fixture.set("/repo/id", "xacme/tiny")])
 	config := fixture.config([fixture.set("/allowlist/repos/enabled", true), fixture.set("/allowlist/repos/patterns", {"acme/*": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
@@ -64,7 +71,8 @@ test_a_pattern_is_anchored if {
 test_a_name_is_no_prefix if {
 	asked := fixture.revision([fixture.set("/repo/id", "acme/tiny2")])
 	config := fixture.config([fixture.set("/allowlist/repos/enabled", true), fixture.set("/allowlist/repos/names", {"acme/tiny": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
@@ -73,7 +81,8 @@ test_a_name_is_no_prefix if {
 test_a_dataset_is_another_repo if {
 	asked := fixture.revision([fixture.set("/repo/type", "dataset")])
 	config := fixture.config([fixture.set("/allowlist/repos/enabled", true), fixture.set("/allowlist/repos/names", {"acme/tiny": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.evidence == "datasets/acme/tiny"
@@ -82,6 +91,7 @@ test_a_dataset_is_another_repo if {
 test_silent_for_a_file if {
 	asked := fixture.file([])
 	config := fixture.config([fixture.set("/allowlist/repos/enabled", true)])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

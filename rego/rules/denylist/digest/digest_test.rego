@@ -8,14 +8,16 @@ import data.gateway.rules.denylist.digest as rule
 test_clean if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_in_a_listing if {
 	asked := fixture.revision([])
 	config := fixture.config([fixture.set("/denylist/digests", {"sha256:3333333333333333333333333333333333333333333333333333333333333333": {"why": "backdoor"}})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "model.safetensors"
@@ -26,7 +28,8 @@ test_in_a_listing if {
 test_the_file_itself if {
 	asked := fixture.file([])
 	config := fixture.config([fixture.set("/denylist/digests", {"sha256:3333333333333333333333333333333333333333333333333333333333333333": {"why": "backdoor"}})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "model.safetensors"
@@ -35,13 +38,15 @@ test_the_file_itself if {
 test_other_bytes if {
 	asked := fixture.file([fixture.set("/artifact/digest", "sha256:0")])
 	config := fixture.config([fixture.set("/denylist/digests", {"sha256:3333333333333333333333333333333333333333333333333333333333333333": {"why": "backdoor"}})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_taken_away if {
 	asked := fixture.file([])
 	config := fixture.config([fixture.set("/denylist/digests", {"sha256:3333333333333333333333333333333333333333333333333333333333333333": false})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

@@ -8,14 +8,16 @@ import data.gateway.rules.denylist.publisher as rule
 test_clean if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_named if {
 	asked := fixture.revision([])
 	config := fixture.config([fixture.set("/denylist/publishers/names", {"acme": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.scope == "repo"
@@ -25,7 +27,8 @@ test_named if {
 test_whatever_the_case if {
 	asked := fixture.revision([fixture.set("/repo/publisher/name", "ACME")])
 	config := fixture.config([fixture.set("/denylist/publishers/names", {"acme": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
@@ -34,13 +37,15 @@ test_whatever_the_case if {
 test_a_longer_name if {
 	asked := fixture.revision([fixture.set("/repo/publisher/name", "acme2")])
 	config := fixture.config([fixture.set("/denylist/publishers/names", {"acme": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_silent_for_a_file if {
 	asked := fixture.file([])
 	config := fixture.config([fixture.set("/denylist/publishers/names", {"acme": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

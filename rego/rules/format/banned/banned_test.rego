@@ -8,14 +8,16 @@ import data.gateway.rules.format.banned as rule
 test_clean if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_by_name if {
 	asked := fixture.revision([fixture.set("/revision/files", [fixture.entry("a.7z", "7z")])])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "a.7z"
@@ -26,16 +28,20 @@ test_by_name if {
 test_without_an_alternative if {
 	asked := fixture.revision([fixture.set("/revision/files", [fixture.entry("a.exe", "executable")])])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
 }
 
 test_with_a_twin_it_is_hidden if {
-	asked := fixture.revision([fixture.set("/revision/files", [object.union(fixture.entry("w.7z", "7z"), {"twin": "w.safetensors"})])])
+	asked := fixture.revision([
+		fixture.set("/revision/files", [object.union(fixture.entry("w.7z", "7z"), {"twin": "w.safetensors"})]),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "hide"
@@ -45,7 +51,8 @@ test_with_a_twin_it_is_hidden if {
 test_by_content if {
 	asked := fixture.file([fixture.set("/artifact/format", "7z")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "model.safetensors"
@@ -55,6 +62,7 @@ test_by_content if {
 test_taken_away if {
 	asked := fixture.revision([fixture.set("/revision/files", [fixture.entry("a.7z", "7z")])])
 	config := fixture.config([fixture.set("/formats/banned/7z", false)])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

@@ -48,4 +48,4 @@ agreed if {
 
 repo_covered(patterns) if patterns == null
 
-repo_covered(patterns) if pattern.any_matches(patterns, artifact.repo_name)
+repo_covered(patterns) if pattern.any_matches(patterns, data.gateway.lib.artifact.repo_name)

@@ -8,14 +8,19 @@ import data.gateway.rules.license.unknown as rule
 test_clean if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_nothing if {
-	asked := fixture.revision([fixture.set("/repo/license/declared", []), fixture.set("/repo/license/spdx", null)])
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", []),
+		fixture.set("/repo/license/spdx", null),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.scope == "repo"
@@ -23,42 +28,59 @@ test_nothing if {
 }
 
 test_blank if {
-	asked := fixture.revision([fixture.set("/repo/license/declared", ["  "]), fixture.set("/repo/license/spdx", null)])
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["  "]),
+		fixture.set("/repo/license/spdx", null),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
 }
 
 test_the_word_unknown if {
-	asked := fixture.revision([fixture.set("/repo/license/declared", ["Unknown"]), fixture.set("/repo/license/spdx", null)])
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["Unknown"]),
+		fixture.set("/repo/license/spdx", null),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
 }
 
 test_one_blank_entry_in_a_list if {
-	asked := fixture.revision([fixture.set("/repo/license/declared", ["mit", ""]), fixture.set("/repo/license/spdx", null)])
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["mit", ""]),
+		fixture.set("/repo/license/spdx", null),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
 }
 
 test_other_is_not_nothing if {
-	asked := fixture.revision([fixture.set("/repo/license/declared", ["other"]), fixture.set("/repo/license/spdx", null)])
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["other"]),
+		fixture.set("/repo/license/spdx", null),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_silent_for_a_file if {
 	asked := fixture.file([fixture.set("/repo/license/declared", []), fixture.set("/repo/license/spdx", null)])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

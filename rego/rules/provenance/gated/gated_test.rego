@@ -8,14 +8,16 @@ import data.gateway.rules.provenance.gated as rule
 test_clean if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_auto if {
 	asked := fixture.revision([fixture.set("/repo/gated", "auto")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.scope == "repo"
@@ -25,7 +27,8 @@ test_auto if {
 test_manual if {
 	asked := fixture.revision([fixture.set("/repo/gated", "manual")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.evidence == "manual"
@@ -34,6 +37,7 @@ test_manual if {
 test_silent_for_a_file if {
 	asked := fixture.file([fixture.set("/repo/gated", "auto")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

@@ -8,14 +8,19 @@ import data.gateway.rules.provenance.unreachable_commit as rule
 test_clean if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_a_commit_outside if {
-	asked := fixture.revision([fixture.set("/revision/ref_kind", "commit"), fixture.set("/revision/reachable", "no")])
+	asked := fixture.revision([
+		fixture.set("/revision/ref_kind", "commit"),
+		fixture.set("/revision/reachable", "no"),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.scope == "revision"
@@ -23,16 +28,21 @@ test_a_commit_outside if {
 }
 
 test_unknown_is_not_its_business if {
-	asked := fixture.revision([fixture.set("/revision/ref_kind", "commit"), fixture.set("/revision/reachable", "unknown")])
+	asked := fixture.revision([
+		fixture.set("/revision/ref_kind", "commit"),
+		fixture.set("/revision/reachable", "unknown"),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_a_branch_where_branches_count if {
 	asked := fixture.revision([fixture.set("/revision/reachable", "no")])
 	config := fixture.config([fixture.set("/provenance/unreachable_kinds/branch", true)])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.scope == "revision"
@@ -41,13 +51,18 @@ test_a_branch_where_branches_count if {
 test_a_branch_where_they_do_not if {
 	asked := fixture.revision([fixture.set("/revision/reachable", "no")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_silent_for_a_file if {
-	asked := fixture.file([fixture.set("/revision/ref_kind", "commit"), fixture.set("/revision/reachable", "no")])
+	asked := fixture.file([
+		fixture.set("/revision/ref_kind", "commit"),
+		fixture.set("/revision/reachable", "no"),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

@@ -8,14 +8,16 @@ import data.gateway.rules.repo.disabled as rule
 test_clean if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_disabled if {
 	asked := fixture.revision([fixture.set("/repo/disabled", true)])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.scope == "repo"
@@ -24,6 +26,7 @@ test_disabled if {
 test_silent_for_a_file if {
 	asked := fixture.file([fixture.set("/repo/disabled", true)])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

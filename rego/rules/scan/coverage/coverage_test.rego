@@ -8,14 +8,19 @@ import data.gateway.rules.scan.coverage as rule
 test_clean if {
 	asked := fixture.file([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_partial if {
-	asked := fixture.file([fixture.set("/evidence/reports/0/coverage/surface", "partial"), fixture.set("/evidence/reports/0/coverage/cause", "too-large")])
+	asked := fixture.file([
+		fixture.set("/evidence/reports/0/coverage/surface", "partial"),
+		fixture.set("/evidence/reports/0/coverage/cause", "too-large"),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
@@ -24,27 +29,39 @@ test_partial if {
 }
 
 test_failed_for_good if {
-	asked := fixture.file([fixture.set("/evidence/reports/0/coverage/surface", "failed"), fixture.set("/evidence/reports/0/coverage/cause", "malformed")])
+	asked := fixture.file([
+		fixture.set("/evidence/reports/0/coverage/surface", "failed"),
+		fixture.set("/evidence/reports/0/coverage/cause", "malformed"),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
 }
 
 test_failed_for_now if {
-	asked := fixture.file([fixture.set("/evidence/reports/0/coverage/surface", "failed"), fixture.set("/evidence/reports/0/coverage/cause", "timeout")])
+	asked := fixture.file([
+		fixture.set("/evidence/reports/0/coverage/surface", "failed"),
+		fixture.set("/evidence/reports/0/coverage/cause", "timeout"),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "quarantine"
 }
 
 test_partial_by_timeout_is_no_transient_failure if {
-	asked := fixture.file([fixture.set("/evidence/reports/0/coverage/surface", "partial"), fixture.set("/evidence/reports/0/coverage/cause", "timeout")])
+	asked := fixture.file([
+		fixture.set("/evidence/reports/0/coverage/surface", "partial"),
+		fixture.set("/evidence/reports/0/coverage/cause", "timeout"),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
@@ -53,7 +70,8 @@ test_partial_by_timeout_is_no_transient_failure if {
 test_no_cause_given if {
 	asked := fixture.file([fixture.set("/evidence/reports/0/coverage/surface", "failed")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
@@ -63,14 +81,18 @@ test_no_cause_given if {
 test_not_run_is_not_its_business if {
 	asked := fixture.file([fixture.set("/evidence/reports/0/coverage/surface", "not_run")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_one_of_two if {
-	asked := fixture.file([fixture.set("/evidence/reports/1", {"scanner": "second", "version": "1", "format": "safetensors", "coverage": {"surface": "failed", "whole_file": false, "cause": "x"}, "findings": []})])
+	asked := fixture.file([
+		fixture.set("/evidence/reports/1", {"scanner": "second", "version": "1", "format": "safetensors", "coverage": {"surface": "failed", "whole_file": false, "cause": "x"}, "findings": []}),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.evidence == "second failed x"
@@ -79,7 +101,8 @@ test_one_of_two if {
 test_a_required_scanner_is_missing if {
 	asked := fixture.file([])
 	config := fixture.config([fixture.set("/scan/required_scanners", {"clamav": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.evidence == "clamav missing"
@@ -88,20 +111,23 @@ test_a_required_scanner_is_missing if {
 test_a_required_scanner_reported if {
 	asked := fixture.file([])
 	config := fixture.config([fixture.set("/scan/required_scanners", {"own": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_a_scanner_no_longer_required if {
 	asked := fixture.file([])
 	config := fixture.config([fixture.set("/scan/required_scanners", {"clamav": false})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_silent_for_a_revision if {
 	asked := fixture.revision([])
 	config := fixture.config([fixture.set("/scan/required_scanners", {"clamav": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

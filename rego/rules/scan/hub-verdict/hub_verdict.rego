@@ -12,7 +12,6 @@ package gateway.rules.scan.hub_verdict
 
 import rego.v1
 
-import data.gateway.lib.artifact
 import data.gateway.lib.result
 import data.gateway.lib.text
 
@@ -35,9 +34,9 @@ deny contains result.file(verdict.path, {
 	concerned(verdict)
 }
 
-concerned(_) if artifact.in_revision
+concerned(_) if input.scope == "revision"
 
 concerned(verdict) if {
-	artifact.in_file
+	input.scope == "file"
 	verdict.path == input.artifact.path
 }

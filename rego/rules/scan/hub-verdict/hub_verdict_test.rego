@@ -8,14 +8,18 @@ import data.gateway.rules.scan.hub_verdict as rule
 test_clean if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_unsafe if {
-	asked := fixture.revision([fixture.set("/evidence/hub", [{"path": "model.safetensors", "vendor": "av", "level": "Unsafe"}])])
+	asked := fixture.revision([
+		fixture.set("/evidence/hub", [{"path": "model.safetensors", "vendor": "av", "level": "Unsafe"}]),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "model.safetensors"
@@ -24,23 +28,32 @@ test_unsafe if {
 }
 
 test_safe if {
-	asked := fixture.revision([fixture.set("/evidence/hub", [{"path": "model.safetensors", "vendor": "av", "level": "safe"}])])
+	asked := fixture.revision([
+		fixture.set("/evidence/hub", [{"path": "model.safetensors", "vendor": "av", "level": "safe"}]),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_a_level_switched_off if {
-	asked := fixture.revision([fixture.set("/evidence/hub", [{"path": "model.safetensors", "vendor": "av", "level": "Unsafe"}])])
+	asked := fixture.revision([
+		fixture.set("/evidence/hub", [{"path": "model.safetensors", "vendor": "av", "level": "Unsafe"}]),
+	])
 	config := fixture.config([fixture.set("/scan/hub_levels/unsafe", false)])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_the_file_itself if {
-	asked := fixture.file([fixture.set("/evidence/hub", [{"path": "model.safetensors", "vendor": "av", "level": "Unsafe"}])])
+	asked := fixture.file([
+		fixture.set("/evidence/hub", [{"path": "model.safetensors", "vendor": "av", "level": "Unsafe"}]),
+	])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "model.safetensors"
@@ -49,6 +62,7 @@ test_the_file_itself if {
 test_another_file if {
 	asked := fixture.file([fixture.set("/evidence/hub", [{"path": "x.bin", "vendor": "av", "level": "unsafe"}])])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

@@ -8,14 +8,16 @@ import data.gateway.rules.scan.remote_code as rule
 test_clean if {
 	asked := fixture.file([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_class_remote_code if {
 	asked := fixture.found("remote-code")
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "model.safetensors"
@@ -25,28 +27,32 @@ test_class_remote_code if {
 test_another_class if {
 	asked := fixture.found("code-exec")
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_approved_by_digest if {
 	asked := fixture.found("remote-code")
 	config := fixture.config([fixture.set("/custom_code/approved", {"sha256:3333333333333333333333333333333333333333333333333333333333333333": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_approved_by_commit if {
 	asked := fixture.found("remote-code")
 	config := fixture.config([fixture.set("/custom_code/approved", {"acme/tiny@1111111111111111111111111111111111111111": {"by": "alice"}})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_approved_at_another_commit if {
 	asked := fixture.found("remote-code")
 	config := fixture.config([fixture.set("/custom_code/approved", {"acme/tiny@9999999999999999999999999999999999999999": true})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
@@ -55,7 +61,8 @@ test_approved_at_another_commit if {
 test_approval_withdrawn if {
 	asked := fixture.found("remote-code")
 	config := fixture.config([fixture.set("/custom_code/approved", {"acme/tiny@1111111111111111111111111111111111111111": false})])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.effect == "deny"
@@ -64,6 +71,7 @@ test_approval_withdrawn if {
 test_silent_for_a_revision if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

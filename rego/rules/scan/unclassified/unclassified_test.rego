@@ -8,21 +8,24 @@ import data.gateway.rules.scan.unclassified as rule
 test_clean if {
 	asked := fixture.file([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_a_known_class if {
 	asked := fixture.found("dos")
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_an_unknown_class if {
 	asked := fixture.found("brand-new")
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "model.safetensors"
@@ -32,6 +35,7 @@ test_an_unknown_class if {
 test_silent_for_a_revision if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }

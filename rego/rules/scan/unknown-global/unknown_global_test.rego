@@ -8,21 +8,24 @@ import data.gateway.rules.scan.unknown_global as rule
 test_clean if {
 	asked := fixture.file([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_another_class if {
 	asked := fixture.found("remote-code")
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
 
 test_class_unknown_global if {
 	asked := fixture.found("unknown-global")
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "model.safetensors"
@@ -34,7 +37,8 @@ test_class_unknown_global if {
 test_the_twin_is_the_way_out if {
 	asked := json.patch(fixture.found("unknown-global"), [fixture.set("/artifact/twin", "model.safetensors")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.path == "model.safetensors"
@@ -44,7 +48,8 @@ test_the_twin_is_the_way_out if {
 test_an_info_finding_counts_too if {
 	asked := json.patch(fixture.found("unknown-global"), [fixture.set("/evidence/reports/0/findings/0/severity", "info")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.severity == "info"
@@ -53,7 +58,8 @@ test_an_info_finding_counts_too if {
 test_the_place_where_there_is_no_symbol if {
 	asked := json.patch(fixture.found("unknown-global"), [fixture.set("/evidence/reports/0/findings/0/symbol", "")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.evidence == "scanner.rule data.pkl"
@@ -62,7 +68,8 @@ test_the_place_where_there_is_no_symbol if {
 test_no_symbol_and_no_place if {
 	asked := json.patch(fixture.found("unknown-global"), [fixture.set("/evidence/reports/0/findings/0/symbol", ""), fixture.set("/evidence/reports/0/findings/0/location", "")])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	some found in results
 	count(results) == 1
 	found.evidence == "scanner.rule"
@@ -71,6 +78,7 @@ test_no_symbol_and_no_place if {
 test_silent_for_a_revision if {
 	asked := fixture.revision([])
 	config := fixture.config([])
-	results := rule.deny with input as asked with data.config as config
+	results := rule.deny with input as asked
+		with data.config as config
 	count(results) == 0
 }
