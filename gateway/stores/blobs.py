@@ -149,6 +149,12 @@ class LocalBlobStore:
         try:
             staged.abandon()
         finally:
+            with self._gate:
+                self._give_back(staged)
+
+    def _give_back(self, staged: StagedFile) -> None:
+        if staged.has_room:
+            staged.has_room = False
             self.quota.release(staged.size_bytes)
 
     def _make_room(self, size_bytes: int) -> None:
@@ -189,6 +195,7 @@ class LocalBlobStore:
         place = blob_path(self._blobs, sha256)
         with self._gate:
             staged.move(place)
+            self._give_back(staged)
             self.quota.add(sha256, expected.size_bytes, int(self._clock.now().timestamp()))
         return BlobInfo(sha256, expected.size_bytes, place)
 

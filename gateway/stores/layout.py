@@ -183,6 +183,8 @@ class StateDirectory:
     def close(self) -> None:
         """Give the lock back."""
         if self._lock_fd >= 0:
+            # By name: closing alone leaves it with a child that was started and has not yet closed what it inherited.
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
             os.close(self._lock_fd)
             self._lock_fd = -1
 

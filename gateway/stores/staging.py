@@ -40,6 +40,7 @@ class StagedFile:
         self.path = path
         self.size_bytes = size_bytes
         self.written_bytes = 0
+        self.has_room = True  # the quota holds `size_bytes` reserved for it
         self._lock = threading.Lock()
         self._sha256 = hashlib.sha256()
         self._git = hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False)
