@@ -13,7 +13,6 @@ from gateway.domain.decision import (
     Effect,
     FileEffect,
     Obligation,
-    Query,
     Reason,
     WaivedReason,
 )
@@ -50,8 +49,8 @@ OBLIGATIONS: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
-def parse(value: Any, query: Query) -> Decision:
-    """A decision document as JSON objects -> Decision, lists sorted (the most severe reason first).
+def parse(value: Any, question: Mapping[str, Any]) -> Decision:
+    """A decision as JSON objects, and the input document it answers -> Decision, the most severe reason first.
 
     Raises PolicyError pdp/malformed with the pointer of the first mistake.
     """
@@ -69,20 +68,20 @@ def parse(value: Any, query: Query) -> Decision:
         files=_files(document["files"]),
         valid_until=_moment(document["valid_until"]),
     )
-    _agree(decision, query)
+    _agree(decision, question)
     return decision
 
 
-def _agree(decision: Decision, query: Query) -> None:
+def _agree(decision: Decision, question: Mapping[str, Any]) -> None:
     """The parts must not contradict each other or the question."""
     allowed = decision.effect is Effect.ALLOW
-    if query.scope == "file":
+    if question["scope"] == "file":
         if decision.files:
             raise _malformed("files", "names files in scope file")
         if allowed and decision.reasons:
             raise _malformed("reasons", "refuses what effect allows")
         return
-    asked = {f.entry.path for f in query.revision.files}
+    asked = {file["path"] for file in question["revision"]["files"]}
     unknown = decision.files.keys() - asked
     if unknown:
         raise _malformed("files", f"names {min(unknown)!r}, which the question does not hold")

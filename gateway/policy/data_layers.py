@@ -137,6 +137,13 @@ def _join(into: dict[str, Any], content: Any, origin: dict[tuple[str, ...], Path
                 yield f"{origin[here]} and {path} set {'.'.join(here)} differently; within one layer no file wins"
 
 
+def overlaid(data: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """The data with one more layer on top."""
+    result: dict[str, Any] = _copy(data)
+    _override(result, layer)
+    return result
+
+
 def _override(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
     todo: list[tuple[dict[str, Any], Mapping[str, Any]]] = [(into, layer)]
     while todo:

@@ -13,13 +13,11 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-import orjson
-
 from gateway.domain.decision import Decision, Query
 from gateway.domain.errors import ConfigError, PolicyError
 from gateway.policy import answer, canary, document
 from gateway.policy.bundle import Bundle
-from gateway.policy.worker_process import WorkerDeath, WorkerLoad, WorkerProcess
+from gateway.policy.worker_process import WorkerDeath, WorkerLoad, WorkerProcess, value_of
 
 # An address-space limit: a policy that explodes dies alone. 10,000-entry lists and 5,000 files need under 200 MiB.
 WORKER_MEMORY_BYTES = 1024 * 1024 * 1024
@@ -89,7 +87,7 @@ class EmbeddedEngine:
         # The evaluation goes on when the caller is gone: a cut connection must not cost a worker.
         frame, engine = await asyncio.shield(self._background(self._evaluate(question)))
         return replace(
-            answer.parse(_value(frame), query),
+            answer.parse(value_of(frame), question.value),
             engine=engine,
             policy_digest=self.policy_digest,
             data_digest=self.data_digest,
@@ -189,16 +187,3 @@ class EmbeddedEngine:
             raise PolicyError(
                 f"this question was too slow {times} times; it waits for another bundle", code="pdp/timeout"
             )
-
-
-def _value(frame: bytes) -> Any:
-    """The JSON value of an answer frame, or the failure it tells."""
-    status, body = frame[:1], frame[1:]
-    if status == b"R":
-        try:
-            return orjson.loads(body)
-        except ValueError as error:
-            raise PolicyError("the policy's answer is not JSON", code="pdp/malformed") from error
-    if status == b"U":
-        raise PolicyError("the policy gives no decision: data.gateway.decision is undefined", code="pdp/undefined")
-    raise PolicyError(f"the policy failed: {body.decode(errors='replace')}", code="pdp/error")

@@ -100,7 +100,7 @@ class OpaServerEngine:
         if "decision" not in found:
             raise PolicyError("the policy gives no decision: data.gateway.decision is undefined", code="pdp/undefined")
         return replace(
-            answer.parse(found["decision"], query),
+            answer.parse(found["decision"], question.value),
             engine=f"opa {_version(body)}",
             policy_digest=self.policy_digest,
             data_digest=self.data_digest,

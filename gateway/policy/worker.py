@@ -2,7 +2,8 @@
 
 Protocol on stdin and stdout: frames of a 4-byte big-endian length and that many bytes.
 First frame in: the bundle as JSON {modules: [[path, text], …], data, memory_bytes, cpu_s}; answer "R" + engine version
-or "E" + words. Then, per question: "D" + input JSON asks `data.gateway.decision`; "Q" + a query in UTF-8 asks that.
+or "E" + words. Then, per question: "D" + input JSON asks `data.gateway.decision`; "Q" + a query in UTF-8 asks that,
+"L" + JSON loads other data (for tests of policies).
 Answers: "R" + the result's JSON, "U" (undefined), "E" + words. End of input ends the process.
 
 Imports the standard library and regorus only: a worker starts in about 0.1 s.
@@ -133,8 +134,9 @@ def _serve(inbox: BinaryIO, outbox: BinaryIO) -> None:
         return
     bundle = json.loads(first)
     _bound_cpu(bundle["cpu_s"])
+    modules = [(path, text) for path, text in bundle["modules"]]
     try:
-        base = build_engine([(path, text) for path, text in bundle["modules"]], json.dumps(bundle["data"]))
+        base = build_engine(modules, json.dumps(bundle["data"]))
     except RuntimeError as error:
         write_frame(outbox, b"E" + words(error).encode())
         return
@@ -144,8 +146,18 @@ def _serve(inbox: BinaryIO, outbox: BinaryIO) -> None:
     while (question := read_frame(inbox)) is not None:
         _bound_cpu(bundle["cpu_s"])
         kind, body = question[:1], question[1:].decode()
-        answer = evaluate(base, ENTRYPOINT, body) if kind == b"D" else evaluate(base, body, None)
+        if kind == b"L":
+            base, answer = _reload(base, modules, body)
+        else:
+            answer = evaluate(base, ENTRYPOINT, body) if kind == b"D" else evaluate(base, body, None)
         write_frame(outbox, answer)
+
+
+def _reload(base: Any, modules: list[tuple[str, str]], data: str) -> tuple[Any, bytes]:
+    try:
+        return build_engine(modules, data), b"R"
+    except RuntimeError as error:
+        return base, b"E" + words(error).encode()
 
 
 def regorus_version() -> str:

@@ -96,6 +96,13 @@ class WorkerProcess:
         async with asyncio.timeout(deadline_s):
             return await self._exchange(b"Q" + query.encode())
 
+    async def load_data(self, data: Mapping[str, Any], deadline_s: float) -> None:
+        """Take other data in place of the first. Raises ConfigError, TimeoutError, WorkerDeath."""
+        async with asyncio.timeout(deadline_s):
+            answer = await self._exchange(b"L" + orjson.dumps(data))
+        if answer[:1] != b"R":
+            raise ConfigError(f"the policy data does not load: {answer[1:].decode()}", code="config/policy-data")
+
     @property
     def alive(self) -> bool:
         """Asked of the kernel, without reaping: the event loop may not have heard of a death yet."""
@@ -126,3 +133,16 @@ class WorkerProcess:
             return await outbox.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise WorkerDeath from error
+
+
+def value_of(frame: bytes) -> Any:
+    """The JSON value of an answer frame, or the failure it tells."""
+    status, body = frame[:1], frame[1:]
+    if status == b"R":
+        try:
+            return orjson.loads(body)
+        except ValueError as error:
+            raise PolicyError("the policy's answer is not JSON", code="pdp/malformed") from error
+    if status == b"U":
+        raise PolicyError("the policy gives no decision: data.gateway.decision is undefined", code="pdp/undefined")
+    raise PolicyError(f"the policy failed: {body.decode(errors='replace')}", code="pdp/error")

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.domain.artifact import Repo, RepoType
 from gateway.domain.decision import Query
-from gateway.policy import canary
+from gateway.policy import canary, document
 from gateway.policy.bundle import Bundle
 from gateway.policy.syntax import Module
 
@@ -125,6 +125,11 @@ def write(root: Path, files: Mapping[str, str | None] | None = None) -> tuple[Pa
     return rego, data
 
 
+def sample(repo_id: str, **expected: Any) -> str:
+    """A sample file about a repo."""
+    return json.dumps({"input": document.build(question(repo_id)).value, "expected": expected})
+
+
 def load(root: Path, files: Mapping[str, str | None] | None = None) -> Bundle:
     rego, data = write(root, files)
     return Bundle.load(rego, data, "balanced")
@@ -141,3 +146,9 @@ def question(repo_id: str, scope: str = "revision") -> Query:
     query = next(q for q in canary.queries() if q.scope == scope)
     repo = Repo("huggingface", RepoType.MODEL, repo_id)
     return replace(query, repo=replace(query.repo, repo=repo))
+
+
+SAMPLES: Mapping[str, str | None] = {
+    "rules/denylist/repo/allowed.json": sample("good/repo", effect="allow", reasons=[]),
+    "rules/denylist/repo/denied.json": sample("bad/repo", effect="deny", scope="repo", reasons=["denylist/repo"]),
+}
