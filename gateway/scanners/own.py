@@ -40,6 +40,7 @@ class OwnScanner:
         self._count = workers
         self._idle: asyncio.Queue[Worker | None] = asyncio.Queue()
         self._all: set[Worker] = set()
+        self._closed = False
 
     async def start(self) -> None:
         """Start every worker. One that does not come up is tried again at its next scan."""
@@ -48,6 +49,7 @@ class OwnScanner:
 
     async def close(self) -> None:
         """Kill every worker, busy ones too: their scans end as "crashed"."""
+        self._closed = True
         await asyncio.gather(*(worker.kill() for worker in list(self._all)))
         self._all.clear()
 
@@ -84,7 +86,7 @@ class OwnScanner:
 
     async def _spawn(self) -> Worker | None:
         """A running worker, None where three attempts failed."""
-        for _ in range(_START_ATTEMPTS):
+        for _ in range(0 if self._closed else _START_ATTEMPTS):
             worker = Worker(self._entry, self._limits, self._python_path)
             self._all.add(worker)
             try:
