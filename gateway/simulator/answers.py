@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from gateway.simulator.content import Bytes, Content
 
@@ -75,6 +76,12 @@ def repo_disabled() -> Answer:
 
 def page_missing() -> Answer:
     return refusal(404, "Sorry, we can't find the page you are looking for.")
+
+
+def disposition(name: str) -> str:
+    """`Content-Disposition` in the hub's form, safe for a header whatever the file is called."""
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in name)
+    return f"inline; filename*=UTF-8''{quote(name, safe='')}; filename=\"{plain}\";"
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote
 
-from gateway.simulator.answers import Answer
+from gateway.simulator.answers import Answer, disposition
 from gateway.simulator.content import Bytes, Content
 from gateway.simulator.delivery import ranged
 from gateway.simulator.repo import File, Repo
@@ -37,7 +37,7 @@ class Cdn:
         path = f"/xet-bridge-us/{repo_hash}/{file.xet}"
         self._issued[path] = Linked(f"{repo.name}/{file.path}", file.content)
         expires = str(int(self._now() + self.lifetime_s))
-        name = quote(f'inline; filename="{file.path.rsplit("/", 1)[-1]}";', safe="")
+        name = quote(disposition(file.path.rsplit("/", 1)[-1]), safe="")
         signed = f"Expires={expires}&Signature={_signature(path, expires)}&Key-Pair-Id=SIMULATOR"
         return f"{self.base_url}{path}?response-content-disposition={name}&{signed}"
 
@@ -61,8 +61,8 @@ class Cdn:
             "ETag": f'"{path.rsplit("/", 1)[-1]}"',
             "Cache-Control": "public, max-age=31536000",
         }
-        if disposition := query.get("response-content-disposition", [""])[0]:
-            headers["Content-Disposition"] = disposition
+        if shown := query.get("response-content-disposition", [""])[0]:
+            headers["Content-Disposition"] = shown
         return ranged(linked.content, range_header, headers)
 
 

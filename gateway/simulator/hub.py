@@ -18,7 +18,7 @@ from gateway.simulator.repo import Commit, File, Repo
 from gateway.simulator.targets import Target, quoted
 from gateway.simulator.world import Account, World
 
-TREE_PAGE, TREE_PAGE_EXPANDED, COMMITS_PAGE, SEARCH_PAGE = 1000, 50, 50, 1000
+TREE_PAGE, TREE_PAGE_EXPANDED, COMMITS_PAGE, COMMITS_LIMIT, SEARCH_PAGE = 1000, 50, 50, 1000, 1000
 
 
 @dataclass
@@ -120,11 +120,9 @@ class Hub:
         if call.headers.get("if-none-match", "").removeprefix("W/").strip('"') == file.oid:
             return Answer(304, headers)
         name = file.path.rsplit("/", 1)[-1]
-        shown = name.encode("ascii", "replace").decode().replace('"', "%22").replace("\\", "%5C")
-        shown = "".join(c if c.isprintable() else "?" for c in shown)
         headers |= {
             "Content-Type": "text/plain; charset=utf-8",
-            "Content-Disposition": f"inline; filename*=UTF-8''{quote(name, safe='')}; filename=\"{shown}\";",
+            "Content-Disposition": answers.disposition(name),
             "Cache-Control": "public, max-age=31536000, immutable",
         }
         return ranged(file.content, call.headers.get("range", ""), headers)
@@ -170,19 +168,24 @@ class Hub:
             except (ValueError, KeyError, TypeError):
                 return answers.refusal(400, "Invalid body: paths are required")
         else:
-            form = parse_qs(call.body.decode())
+            form = parse_qs(call.body.decode(errors="replace"))
             paths, expand = form.get("paths", []), form.get("expand", [""])[-1].lower() in ("true", "1")
         return json_answer(listings.paths_info(repo, commit, paths, expand=expand))
 
     def _commits(self, call: Call, repo: Repo, commit: Commit) -> Answer:
         author = repo.id.split("/")[0]
         rows = [listings.commit_entry(c, author) for c in repo.history(commit)]
-        return self._paged(call, rows, _number(call.target.first("limit"), COMMITS_PAGE), total=len(rows))
+        return self._paged(
+            call, rows, min(COMMITS_LIMIT, _number(call.target.first("limit"), COMMITS_PAGE)), total=len(rows)
+        )
 
     def _paged(self, call: Call, rows: list[Any], limit: int, total: int | None = None) -> Answer:
         """One page of the rows; the next one is named by an absolute link on this host."""
         cursor = call.target.first("cursor")
-        start = int(urlsafe_b64decode(cursor)) if cursor else 0
+        try:
+            start = int(urlsafe_b64decode(cursor)) if cursor else 0
+        except ValueError:
+            return answers.refusal(400, "Invalid cursor")
         headers = {} if total is None else {"X-Total-Count": str(total)}
         if start + limit < len(rows):
             query = {k: v for k, v in call.target.query.items() if k != "cursor"}

@@ -14,7 +14,7 @@ EXPANDABLE = {
     "gguf", "inference", "inferenceProviderMapping", "lastModified", "library_name", "likes", "mask_token",
     "model-index", "pipeline_tag", "private", "resourceGroup", "safetensors", "sha", "siblings", "spaces", "tags",
     "transformersInfo", "trendingScore", "usedStorage", "widgetData", "xetEnabled", "description", "citation",
-    "paperswithcode_id", "sdk", "runtime", "models", "datasets", "subdomain", "securityRepoStatus",
+    "paperswithcode_id", "sdk", "runtime", "models", "datasets", "subdomain",
 }  # fmt: skip
 
 
@@ -27,8 +27,9 @@ def info(repo: Repo, commit: Commit, *, blobs: bool, security: bool, expand: lis
     """Repo info at a commit. With `expand` only those properties and the ids."""
     ids = {"_id": repo.stable_key, "id": repo.id}
     if expand:
-        everything = {**_properties(repo, commit, blobs), "securityRepoStatus": security_status(repo)}
-        return {**ids, **{name: everything[name] for name in expand if name in everything}}
+        everything = _properties(repo, commit, blobs)
+        found = {**ids, **{name: everything[name] for name in expand if name in everything}}
+        return {**found, "securityRepoStatus": security_status(repo)} if security else found
     names = [
         "author", "sha", "lastModified", "createdAt", "private", "gated", "disabled", "downloads", "likes", "tags",
         "cardData", "siblings", "usedStorage", "spaces",

@@ -31,9 +31,10 @@ _EXPOSED = (
 class Simulator:
     """`async with Simulator(world) as sim:` serves `sim.hub_url` and `sim.cdn_url` until the block ends.
 
-    Ports of 0 are chosen by the system. `cdn_name` is the host name in CDN links (it must resolve to loopback), so
-    that allow-lists by name can be tried. `now` gives Unix seconds for the links' expiry. The world may be edited
-    from the same loop at any time; from other threads use `SimulatorThread`. With `control` the hub also answers
+    Ports of 0 are chosen by the system. `cdn_name` is the host name in CDN links; it must resolve to loopback and
+    differ from the hub's, since some client versions (1.30 to 2.1) tell hosts apart without the port. `now` gives
+    Unix seconds for the links' expiry. The world may be edited from the same loop at any time; from other threads
+    use `SimulatorThread`. With `control` the hub also answers
     `GET /.simulator/requests` and `POST /.simulator/clear`, for programs that run the simulator as a process.
     """
 
@@ -43,7 +44,7 @@ class Simulator:
         *,
         port: int = 0,
         cdn_port: int = 0,
-        cdn_name: str = "127.0.0.1",
+        cdn_name: str = "localhost",
         now: Callable[[], float] = time.time,
         tls: ssl.SSLContext | None = None,
         control: bool = False,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 
 import pytest
 from huggingface_hub import errors
@@ -138,3 +141,20 @@ def test_main_moves_while_running(client: Client, sim) -> None:
     assert client.download("demo/tiny", "config.json") == b"{}"
     sim.edit(lambda w: w["demo/tiny"].move("main", w["demo/tiny"].main.parent))
     assert client.download("demo/tiny", "config.json") == b'{"model_type":"bert"}'
+
+
+def test_the_xet_lure_works(sim, tmp_path) -> None:
+    """A client that is not kept off Xet asks for the token: so that its absence elsewhere proves something."""
+    code = "import huggingface_hub as h; h.hf_hub_download('demo/tiny', 'model.safetensors')"
+    settings = {
+        "HF_ENDPOINT": sim.hub_url,
+        "HF_HOME": str(tmp_path),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_TOKEN": "hf_granted",
+    }
+    environment = {**os.environ, **settings, "HF_HUB_DISABLE_XET": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode != 0
+    (asked, *_) = sim.traffic.matching("*/xet-read-token/*")
+    assert asked.authorization == "Bearer hf_granted"
+    assert sim.bytes_sent("demo/tiny/model.safetensors", host="cdn") == 0

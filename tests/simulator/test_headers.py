@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 import requests
@@ -317,3 +317,43 @@ def test_the_log_holds_what_was_sent(http, sim) -> None:
     assert cdn.authorization == ""
     assert sim.bytes_sent("*/model.safetensors", host="cdn") == 100
     assert json.dumps(cdn.as_json())
+
+
+HOSTILE_NAMES = [
+    'quo"te.txt',
+    "new\nline.bin",
+    "nul\0.bin",
+    "bidi\u202etxt.bin",
+    "back\\slash.txt",
+    "ques?tion#.bin",
+    "%2e%2e.txt",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_file_names_are_served_and_listed(http, sim, name: str) -> None:
+    sim.edit(lambda w: w["demo/tiny"].commit({name: b"bytes"}))
+    first = http("GET", f"/demo/tiny/resolve/main/{quote(name)}")
+    assert first.status_code in (302, 307)
+    answer = http("GET", first.headers["Location"])
+    assert (answer.status_code, answer.content) == (200, b"bytes")
+    assert "\n" not in answer.headers["Content-Disposition"]
+    assert name in [row["path"] for row in http("GET", "/api/models/demo/tiny/tree/main").json()]
+
+
+def test_malformed_requests_get_an_answer(http) -> None:
+    assert http("GET", "/api/models/demo/tiny/tree/main?cursor=junk").status_code == 400
+    assert http("GET", "/%ff/%00/resolve/main/x").status_code == 401
+    for target in (
+        "/",
+        "/resolve",
+        "/resolve/main",
+        "/api",
+        "/api/models/",
+        "/api/resolve-cache/models",
+        "//",
+        "/datasets",
+    ):
+        assert http("GET", target).status_code in (200, 401, 404), target
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert http("POST", "/api/models/demo/tiny/paths-info/main", data=b"\xff\xfe", headers=form).json() == []
