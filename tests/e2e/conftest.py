@@ -1,0 +1,35 @@
+"""A simulated hub and the real gateway before it, per module; clients run in environments of their own."""
+
+import pytest
+
+from gateway.simulator.samples import sample_world
+from gateway.simulator.thread import SimulatorThread
+from tests.e2e.harness import GatewayProcess
+
+
+@pytest.fixture(scope="module")
+def hub():
+    with SimulatorThread(sample_world()) as sim:
+        yield sim
+
+
+@pytest.fixture(scope="module")
+def gateway(hub, tmp_path_factory):
+    process = GatewayProcess(hub, tmp_path_factory.mktemp("gateway") / "state")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Start gateways of a test's own; all are ended with the test."""
+    started = []
+
+    def start(hub, *flags, **options):
+        process = GatewayProcess(hub, options.pop("state", tmp_path / "state"), *flags, **options)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.stop()
