@@ -31,6 +31,13 @@ deny contains result.repo({
 	not reading_allowed
 	some entry in licensing.named
 	not allowed(entry)
+	not spoken_for(entry)
+}
+
+# One reason is enough where license/denied refuses the same entry. Where that rule only warns, this one stands.
+spoken_for(entry) if {
+	data.config.rules["license/denied"].mode == "enforce"
+	licensing.unavoidable(entry, data.config.licenses.denied)
 }
 
 # The gateway's SPDX reading answers for unambiguous spellings ("Apache 2.0") and for parentheses it resolved.

@@ -223,6 +223,43 @@ test_a_denied_id_is_not_allowed_either if {
 	found.evidence == "cc-by-nc-4.0"
 }
 
+test_one_reason_is_enough if {
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["cc-by-nc-4.0"]),
+		fixture.set("/repo/license/spdx", null),
+	])
+	config := fixture.config([fixture.set("/rules/license~1denied", {"mode": "enforce"})])
+	results := rule.deny with input as asked
+		with data.config as config
+	count(results) == 0
+}
+
+test_where_the_other_only_warns_this_one_stands if {
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["cc-by-nc-4.0"]),
+		fixture.set("/repo/license/spdx", null),
+	])
+	config := fixture.config([fixture.set("/rules/license~1denied", {"mode": "warn"})])
+	results := rule.deny with input as asked
+		with data.config as config
+	some found in results
+	count(results) == 1
+	found.evidence == "cc-by-nc-4.0"
+}
+
+test_each_entry_for_itself if {
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["cc-by-nc-4.0", "gpl-3.0"]),
+		fixture.set("/repo/license/spdx", null),
+	])
+	config := fixture.config([fixture.set("/rules/license~1denied", {"mode": "enforce"})])
+	results := rule.deny with input as asked
+		with data.config as config
+	some found in results
+	count(results) == 1
+	found.evidence == "gpl-3.0"
+}
+
 test_silent_for_a_file if {
 	asked := fixture.file([
 		fixture.set("/repo/license/declared", ["gpl-3.0"]),
