@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.clock import Clock
 from gateway.domain.errors import ConfigError
@@ -45,24 +46,23 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def wait_s(self, key: str, now_s: float) -> float:
-        """How long until one request of `key` fits; 0.0 for now. Takes nothing."""
-        level = self._level(key, now_s)
-        return 0.0 if level >= 1 else (1 - level) / self._rate.per_s
-
-    def take(self, key: str, now_s: float) -> None:
-        """Count one request of `key`."""
-        self._buckets[key] = _Bucket(self._level(key, now_s) - 1, now_s)
-        self._buckets.move_to_end(key)
-        while len(self._buckets) > self._max_buckets:
-            self._buckets.popitem(last=False)
-
-    def _level(self, key: str, now_s: float) -> float:
+    def admit(self, key: str, now_s: float) -> float:
+        """0.0 and one request of `key` counted, or the seconds until one fits and nothing counted."""
         bucket = self._buckets.get(key)
         if bucket is None:
-            return float(self._rate.burst)
-        bucket.at_s = min(bucket.at_s, now_s)  # a clock that was set back must not block until it is there again
-        return min(float(self._rate.burst), bucket.level + (now_s - bucket.at_s) * self._rate.per_s)
+            bucket = self._buckets[key] = _Bucket(float(self._rate.burst), now_s)
+            if len(self._buckets) > self._max_buckets:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(key)
+        # A clock that was set back refills nothing, and must not block until it is where it was.
+        passed_s = max(0.0, now_s - bucket.at_s)
+        bucket.level = min(float(self._rate.burst), bucket.level + passed_s * self._rate.per_s)
+        bucket.at_s = now_s
+        if bucket.level < 1:
+            return (1 - bucket.level) / self._rate.per_s
+        bucket.level -= 1
+        return 0.0
 
 
 class RateLimiter:
@@ -86,15 +86,10 @@ class RateLimiter:
         return self._admit(self._subjects, f"{subject.kind}\x1f{subject.id}")
 
     def _admit(self, buckets: Buckets | None, key: str) -> float:
-        if buckets is None:
-            return 0.0
-        now_s = self._clock.now().timestamp()
-        wait_s = buckets.wait_s(key, now_s)
-        if wait_s == 0.0:
-            buckets.take(key, now_s)
-        return wait_s
+        return 0.0 if buckets is None else buckets.admit(key, self._clock.now().timestamp())
 
 
+@lru_cache(maxsize=16_384)  # parsing an address costs more than the rest of a limit
 def network_of(address: str) -> str:
     """What shares one bucket: an IPv4 address, a /64 of IPv6; text that is no address stands for itself."""
     try:

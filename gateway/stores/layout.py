@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway.domain.errors import ConfigError
-from gateway.stores.durable import replace_file
+from gateway.stores.durable import fsync_directory, replace_file
 
 SCHEMA_VERSION = 1
 _SECRET_BYTES = 32
@@ -85,7 +85,7 @@ def blob_path(blobs: Path, sha256: str) -> Path:
     """The place of a blob. Raises ValueError for anything but 64 lower-case hex digits: a digest becomes a path."""
     if _SHA256.fullmatch(sha256) is None:
         raise ValueError("a blob is named by 64 lower-case hex digits")
-    return blobs / "sha256" / sha256[:2] / sha256[2:]
+    return Path(f"{blobs}/sha256/{sha256[:2]}/{sha256[2:]}")
 
 
 def prepare(path: Path) -> Layout:
@@ -100,7 +100,9 @@ def prepare(path: Path) -> Layout:
         _check_version(layout)
         for folder in _FOLDERS:
             (root / folder).mkdir(mode=0o700, exist_ok=True)
-        if not layout.version.exists():
+        if not layout.version.exists():  # last: it says that the rest is there, also after a power cut
+            fsync_directory(layout.blobs)
+            fsync_directory(root.parent)
             replace_file(layout.version, f"{SCHEMA_VERSION}\n".encode())
     except OSError as error:
         raise ConfigError(

@@ -65,13 +65,13 @@ def test_a_clock_that_was_set_back_blocks_nobody_for_long(clock) -> None:
 
 def test_memory_is_bounded_and_the_longest_unused_goes_first() -> None:
     buckets = Buckets(Rate(1, 2), max_buckets=10)
-    buckets.take("hot", 0.0)
     for n in range(1000):
-        buckets.take(str(n), 0.0)
+        assert buckets.admit(str(n), 0.0) == 0.0
         if n % 5 == 0:
-            buckets.take("hot", 0.0)
+            last = buckets.admit("hot", 0.0)
     assert len(buckets) == 10
-    assert buckets.wait_s("hot", 0.0) > 1
+    assert last == 1.0
+    assert buckets.admit("0", 0.0) == 0.0
 
 
 @pytest.mark.parametrize(
