@@ -17,7 +17,7 @@ from gateway.domain.artifact import Artifact, Span
 from gateway.domain.errors import IntegrityError, UpstreamNotFound, UpstreamRefused, UpstreamUnavailable
 from gateway.hubs.huggingface.answers import PassingTrouble
 from gateway.hubs.huggingface.config import UpstreamConfig
-from gateway.hubs.huggingface.network import ANONYMOUS, Answer, Network, translated
+from gateway.hubs.huggingface.network import ANONYMOUS, GATEWAY_TOKEN, Answer, Network, translated
 from gateway.hubs.huggingface.signatures import expires_at_s
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,16})-(\d{1,16})/(\d{1,16})")
@@ -102,9 +102,9 @@ class Content:
         etag = known.etag if known else ""
         answer = await self._send(self._url(artifact), access, artifact, span, etag)
         try:
-            _check_names(artifact, answer.first_headers)
+            for headers in answer.own_headers:
+                _check_names(artifact, headers)
             if self._network.guard.is_own(answer.url):
-                _check_names(artifact, answer.response.headers)
                 _check_etag(artifact, answer.response.headers)
         except IntegrityError:
             answer.response.close()
@@ -124,11 +124,13 @@ class Content:
         return await self._network.send(url, access, headers, bucket=bucket, own_only=False, missing="entry")
 
     def _checked(self, answer: Answer, artifact: Artifact, span: Span, known_etag: str) -> Answer:
-        """Raises before any byte is used, and closes the response."""
+        """Raises before any byte is used, closes the response, and forgets the place: the next read starts anew."""
         try:
             _check_body(answer, artifact, span, known_etag)
         except (IntegrityError, UpstreamUnavailable):
             answer.response.close()
+            for access in (ANONYMOUS, GATEWAY_TOKEN):
+                self._places.pop((artifact, access), None)
             raise
         return answer
 

@@ -12,6 +12,7 @@ from gateway.domain.artifact import FileEntry
 Headers = tuple[tuple[str, str], ...]
 
 _TEXT_SUFFIXES: Final = (".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".yml", ".csv", ".jinja", ".toml", ".xml")
+_NAME_CHARS: Final = 600
 # A browser that opens a file must neither run nor guess it.
 _INERT: Final = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'; sandbox"))
 
@@ -53,7 +54,11 @@ def content_type(path: str) -> str:
 
 
 def content_disposition(path: str) -> str:
-    """RFC 6266: the exact name percent-encoded, and an ASCII one in which nothing can end the quoted string."""
+    """RFC 6266: the exact name percent-encoded, and an ASCII one in which nothing can end the quoted string.
+
+    Of a name that would make the header long only the end is told: it is a hint for progress bars.
+    """
     name = path.rpartition("/")[2]
+    name = name if len(quote(name, safe="")) <= _NAME_CHARS else name[-60:]
     plain = "".join(c if " " <= c <= "~" and c not in '"\\%;' else "_" for c in name)
     return f"inline; filename*=UTF-8''{quote(name, safe='')}; filename=\"{plain}\";"

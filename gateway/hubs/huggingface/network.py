@@ -32,10 +32,11 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The last response of a chain of redirects, and the headers of the first. The holder closes `response`."""
+    """The last response of a chain of redirects, and the headers of every response that the endpoint itself gave on
+    the way. The holder closes `response`."""
 
     response: aiohttp.ClientResponse
-    first_headers: Mapping[str, str]
+    own_headers: tuple[Mapping[str, str], ...]
     url: URL
 
 
@@ -110,7 +111,7 @@ class Network:
     async def get_json(
         self, url: URL, access: str, *, missing: str, max_bytes: int | None = None, form: str | None = None
     ) -> JsonAnswer:
-        """One bounded JSON answer of the endpoint itself; with `form`, the answer to that form. Raises UpstreamError."""
+        """One bounded JSON answer of the endpoint itself (to `form`, where given). Raises UpstreamError."""
         limit = self._config.listing_bytes if max_bytes is None else max_bytes
 
         async def once() -> JsonAnswer:
@@ -154,12 +155,13 @@ class Network:
 
         Raises UpstreamError, also for every status of 400 or more.
         """
-        first: Mapping[str, str] | None = None
+        own_headers: list[Mapping[str, str]] = []
         for _ in range(MAX_REDIRECTS + 1):
             self.guard.check(url, own_only=own_only)
-            with_token = access == GATEWAY_TOKEN and self.guard.is_own(url)
+            is_own = self.guard.is_own(url)
+            with_token = access == GATEWAY_TOKEN and is_own
             response = await self._ask(url, {**headers, **self._authorization(with_token)}, form)
-            first = response.headers if first is None else first
+            own_headers += [response.headers] if is_own else []
             if response.status in _REDIRECTS:
                 response.close()
                 url = _target(url, response.headers.get("Location", ""))
@@ -168,7 +170,7 @@ class Network:
             if response.status >= 400:
                 response.close()
                 raise error_of(response.status, response.headers, missing=missing, with_token=with_token)
-            return Answer(response, first, url)
+            return Answer(response, tuple(own_headers), url)
         raise UpstreamUnavailable("The hub redirects in a circle.", code="upstream/redirect-refused")
 
     async def _ask(self, url: URL, headers: Mapping[str, str], form: str | None) -> aiohttp.ClientResponse:

@@ -17,7 +17,7 @@ from gateway.hubs.huggingface.backoff import SharedBackoff, Sleep
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.content import Content
 from gateway.hubs.huggingface.limits import malformed
-from gateway.hubs.huggingface.listings import Listings
+from gateway.hubs.huggingface.metadata import Metadata
 from gateway.hubs.huggingface.names import is_commit
 from gateway.hubs.huggingface.network import ANONYMOUS, GATEWAY_TOKEN, Network
 from gateway.hubs.huggingface.revision import (
@@ -49,7 +49,7 @@ class HuggingFaceUpstream:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._network = Network(config, resolver=resolver, backoff=backoff, sleep=sleep)
-        self._listings = Listings(config, self._network)
+        self._metadata = Metadata(config, self._network)
         self._content = Content(config, self._network, clock or SystemClock())
 
     async def start(self) -> None:
@@ -63,7 +63,7 @@ class HuggingFaceUpstream:
 
         Raises UpstreamError: NotFound (repo or revision), Refused, Unavailable, Throttled.
         """
-        info, access = await self._opened(lambda access: self._listings.info(repo, ref, access))
+        info, access = await self._opened(lambda access: self._metadata.info(repo, ref, access))
         commit = commit_of(info)
         if is_commit(ref) and commit != ref:
             raise malformed("The hub answered for another commit than the one asked for.")
@@ -76,13 +76,13 @@ class HuggingFaceUpstream:
         Raises UpstreamError.
         """
         params = {"blobs": ("true",), "securityStatus": ("true",)}
-        info = await self._listings.info(repo, commit, access, params)
+        info = await self._metadata.info(repo, commit, access, params)
         if commit_of(info) != commit:
             raise malformed("The hub answered for another commit than the one asked for.")
         canonical = canonical_repo(repo, info)
         listing, history, kind = await _together(
-            self._listings.tree(canonical, commit, access),
-            self._listings.history(canonical, commit, access),
+            self._metadata.tree(canonical, commit, access),
+            self._metadata.history(canonical, commit, access),
             self._kind(canonical, ref, access),
         )
         if gate_of(info) != "no" and self._network.has_token():
@@ -110,16 +110,16 @@ class HuggingFaceUpstream:
         params = {key: values for key, values in query.items() if key not in (COMMIT, PATH)}
         match name:
             case "refs":
-                return await self._listings.refs(repo, access, params)
+                return await self._metadata.refs(repo, access, params)
             case "info":
-                return await self._listings.info(repo, commit, access, params)
+                return await self._metadata.info(repo, commit, access, params)
             case "tree":
-                rows, complete = await self._listings.tree_rows(repo, commit, path, access, params)
+                rows, complete = await self._metadata.tree_rows(repo, commit, path, access, params)
                 if not complete:
                     raise malformed("The hub's tree is too large to be forwarded whole.")
                 return rows
             case "paths_info":
-                return await self._listings.paths_info(repo, commit, access, params)
+                return await self._metadata.paths_info(repo, commit, access, params)
             case _:
                 raise ValueError(f"there is no upstream route {name!r}")
 
@@ -136,7 +136,7 @@ class HuggingFaceUpstream:
         return await ask(GATEWAY_TOKEN), GATEWAY_TOKEN
 
     async def _kind(self, repo: Repo, ref: str, access: str) -> RefKind:
-        return kind_by_text(ref) or kind_by_refs(ref, await self._listings.refs(repo, access))
+        return kind_by_text(ref) or kind_by_refs(ref, await self._metadata.refs(repo, access))
 
 
 async def _together(

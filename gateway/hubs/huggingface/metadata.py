@@ -20,7 +20,7 @@ from gateway.hubs.huggingface.revision import History, commit_of, time_text
 Params = Mapping[str, tuple[str, ...]]
 
 
-class Listings:
+class Metadata:
     """Each method may raise UpstreamError."""
 
     def __init__(self, config: UpstreamConfig, network: Network) -> None:
