@@ -34,7 +34,7 @@ class Simulator:
     Ports of 0 are chosen by the system. `cdn_name` is the host name in CDN links; it must resolve to loopback and
     differ from the hub's, since some client versions (1.30 to 2.1) tell hosts apart without the port. `now` gives
     Unix seconds for the links' expiry. The world may be edited from the same loop at any time; from other threads
-    use `SimulatorThread`. With `control` the hub also answers
+    use `SimulatorThread`. With `tls` both hosts speak https. With `control` the hub also answers
     `GET /.simulator/requests` and `POST /.simulator/clear`, for programs that run the simulator as a process.
     """
 
