@@ -11,7 +11,7 @@ from gateway import __version__
 from gateway.domain.errors import GatewayError
 
 # command -> module; every command is visible here, nothing registers itself.
-COMMANDS: tuple[str, ...] = ("serve", "check", "demo", "audit", "token", "policy", "cache")
+COMMANDS: tuple[str, ...] = ("serve", "check", "scan", "demo", "audit", "token", "policy", "cache")
 
 EXIT_CANNOT = 2
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import GatewayError, IntegrityError
 from gateway.ports import RangeSource
 from gateway.scanners.budget import PAGE_BYTES, READ_BYTES
 from gateway.scanners.spans import SpanRecorder
@@ -170,6 +170,8 @@ class Worker:
             raise await self._over("crashed")
         try:
             data = await source.read(offset, length)
+            if len(data) != max(min(length, source.size_bytes - offset), 0):
+                raise IntegrityError(f"The source ended at offset {offset + len(data)}; it was longer before.")
             recorder.add(offset, data)
         except GatewayError as error:
             await self._send(LOST)

@@ -11,7 +11,7 @@ import struct
 import tarfile
 import zlib
 
-import numpy
+import numpy as np
 
 from tests.corpus.pickles import SYSTEM
 
@@ -66,23 +66,23 @@ def hostile_safetensors() -> dict[str, bytes]:
 def benign_safetensors() -> dict[str, bytes]:
     from safetensors.numpy import save
 
-    arrays = {f"layer.{i}": numpy.ones((3, i + 1), dtype=d) for i, d in enumerate(("float32", "float16", "int64"))}
+    arrays = {f"layer.{i}": np.ones((3, i + 1), dtype=d) for i, d in enumerate(("float32", "float16", "int64"))}
     return {
         "library": save(arrays, metadata={"format": "pt"}),
         "empty": save({}),
-        "scalar": save({"s": numpy.array(3.0)}),
-        "zero": save({"z": numpy.zeros((0, 3))}),
+        "scalar": save({"s": np.array(3.0)}),
+        "zero": save({"z": np.zeros((0, 3))}),
     }
 
 
 def not_judged() -> dict[str, bytes]:
     """Formats that can act or hide what acts, under the names that they come with."""
     objects = io.BytesIO()
-    numpy.save(objects, numpy.array([1, "x"], dtype=object), allow_pickle=True)
+    np.save(objects, np.array([1, "x"], dtype=object), allow_pickle=True)
     records = io.BytesIO()
-    numpy.save(records, numpy.zeros(2, dtype=[("a", "<i4"), ("b", "O")]), allow_pickle=True)
+    np.save(records, np.zeros(2, dtype=[("a", "<i4"), ("b", "O")]), allow_pickle=True)
     npz = io.BytesIO()
-    numpy.savez(npz, a=numpy.array([1, "x"], dtype=object))
+    np.savez(npz, a=np.array([1, "x"], dtype=object))
     raw_lzma = lzma.compress(SYSTEM, format=lzma.FORMAT_ALONE)
     return {
         "object.npy": objects.getvalue(),

@@ -38,7 +38,7 @@ SYSTEM = glob("posix", "system") + b"(S'true'\ntR."
 BENIGN = pickle.dumps({"a": [1, 2.5, "x"], "b": (True, None)}, 2)
 
 # One name per module family that a scanner must know or not allow.
-GADGETS = """
+GADGETS = tuple("""
 os.system posix.system nt.system os.popen os.execv os.spawnl os.remove subprocess.Popen subprocess.call subprocess.check_output
 subprocess.getoutput builtins.exec builtins.eval builtins.compile builtins.__import__ builtins.getattr builtins.open
 __builtin__.eval __builtin__.execfile __builtin__.apply runpy.run_path runpy._run_code pip.main pip._internal.main
@@ -62,7 +62,7 @@ torch.utils.bottleneck.__main__.run_cprofile torch.utils.collect_env.run torch._
 torch.distributed.rpc.server_process_global_profile tensorflow.keras.models.load_model keras.models.load_model
 transformers.AutoModel.from_pretrained sklearn.utils.fixes.delayed yaml.unsafe_load jinja2.Template nltk.data.load
 evil.payload my_package.hidden sklearn.foo.Unknown ..os.system
-""".split()
+""".split())
 
 
 def gadget_call(dotted: str, protocol: int) -> bytes:
@@ -172,7 +172,7 @@ def _stream_tricks() -> dict[str, bytes]:
 
 def benign() -> dict[str, bytes]:
     """Plain data as Python and numpy write it."""
-    import numpy
+    import numpy as np
 
     values: dict[str, Any] = {
         "none": None,
@@ -182,8 +182,8 @@ def benign() -> dict[str, bytes]:
         "long-text": "x" * 100_000,
         "bytes": b"\x00" * 5000,
         "vocabulary": {f"token{i}": i for i in range(20_000)},
-        "array": numpy.arange(12.0).reshape(3, 4),
-        "array-list": [numpy.int64(3), numpy.zeros(3, dtype="float16"), numpy.dtype("<i4")],
+        "array": np.arange(12.0).reshape(3, 4),
+        "array-list": [np.int64(3), np.zeros(3, dtype="float16"), np.dtype("<i4")],
         "bytearray": bytearray(b"abc"),
         "complex": 1 + 2j,
     }

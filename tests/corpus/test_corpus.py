@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 
-import numpy
+import numpy as np
 import pytest
 
 from gateway.domain.evidence import FindingClass, Surface
@@ -43,7 +43,7 @@ MALICIOUS = {
 
 def _array() -> bytes:
     out = io.BytesIO()
-    numpy.save(out, numpy.arange(10.0))
+    np.save(out, np.arange(10.0))
     return out.getvalue()
 
 

@@ -26,7 +26,9 @@ SMALL = Limits(memory_bytes=128 * MIB, cpu_s=60, wall_s=60)
 class Source:
     """Bytes in memory that count how they are read; `error` is raised instead, `gate` waited for first."""
 
-    def __init__(self, data: bytes = b"data", error: Exception | None = None, gate: asyncio.Event | None = None) -> None:
+    def __init__(
+        self, data: bytes = b"data", error: Exception | None = None, gate: asyncio.Event | None = None
+    ) -> None:
         self.data = data
         self.size_bytes = len(data)
         self.error = error
