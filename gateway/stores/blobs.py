@@ -17,6 +17,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from gateway.clock import Clock
 from gateway.domain.artifact import FileEntry
 from gateway.domain.errors import ConfigError, StoreError
@@ -24,11 +26,13 @@ from gateway.ports import BlobInfo
 from gateway.stores import access
 from gateway.stores.layout import blob_path
 from gateway.stores.quota import Limits, Quota
+from gateway.stores.scrub import move_aside
 from gateway.stores.staging import StagedFile, store_failure
 
 INLINE_BYTES = 1 << 20
 SAVE_ACCESS_EVERY_S = 60.0
 T = TypeVar("T")
+_log = structlog.get_logger("blobs")
 
 
 class LocalBlobStore:
@@ -54,7 +58,10 @@ class LocalBlobStore:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="blobs")
 
     async def stat(self, sha256: str) -> BlobInfo | None:
-        """ports.BlobStore.stat. One `lstat` on the loop: no disk is read for a name in use."""
+        """ports.BlobStore.stat. One `lstat` on the loop: no disk is read for a name in use.
+
+        A blob whose size or kind changed on disk is moved aside and logged: it is fetched again.
+        """
         info = self._look(sha256)
         if info is not None:
             self._touch(sha256)
@@ -97,7 +104,7 @@ class LocalBlobStore:
 
     def _shut_down(self) -> None:
         self._pool.shutdown(wait=True)
-        access.save(self._blobs, self.quota.uses())
+        self._save_access()
 
     def _look(self, sha256: str) -> BlobInfo | None:
         size_bytes = self.quota.size_of(sha256)
@@ -112,9 +119,10 @@ class LocalBlobStore:
         except OSError as error:
             raise store_failure(error, "cannot look at a blob") from error
         if not stat.S_ISREG(status.st_mode) or status.st_size != size_bytes:
-            raise StoreError(
-                f"blob {sha256} has changed on disk: run `gateway cache verify`", code="store/blob-changed"
-            )
+            aside = move_aside(self._blobs, sha256)
+            self.quota.forget(sha256)
+            _log.error("blob.changed", sha256=sha256, size_bytes=size_bytes, moved_to=str(aside))
+            return None
         return BlobInfo(sha256, size_bytes, path)
 
     def _touch(self, sha256: str) -> None:
@@ -127,8 +135,11 @@ class LocalBlobStore:
     def _save_access(self) -> None:
         changes = self.quota.changes
         if changes != self._saved_changes:
-            access.save(self._blobs, self.quota.uses())
-            self._saved_changes = changes
+            try:
+                access.save(self._blobs, self.quota.uses())
+                self._saved_changes = changes
+            except OSError as error:  # only the order of eviction suffers
+                _log.warning("blobs.access-not-saved", cause=error.strerror)
 
     def _stage(self, size_bytes: int) -> StagedFile:
         with self._gate:

@@ -63,7 +63,7 @@ def scrub(
     for blob in held(blobs):
         verdict = _verify(blobs, blob, progress)
         if quarantine and verdict.state == "corrupt":
-            yield Verdict(blob.sha256, blob.size_bytes, "corrupt", moved_to=_move_aside(blobs, blob.sha256))
+            yield Verdict(blob.sha256, blob.size_bytes, "corrupt", moved_to=move_aside(blobs, blob.sha256))
         else:
             yield verdict
 
@@ -86,7 +86,8 @@ def _verify(blobs: Path, blob: Held, progress: Callable[[int], object]) -> Verdi
     return Verdict(blob.sha256, blob.size_bytes, "ok" if digest.hexdigest() == blob.sha256 else "corrupt")
 
 
-def _move_aside(blobs: Path, sha256: str) -> Path:
+def move_aside(blobs: Path, sha256: str) -> Path:
+    """Take a blob out of the store, durably, and return where it went. Raises StoreError."""
     place = blob_path(blobs, sha256)
     aside = blobs / "quarantine" / f"{sha256}.{secrets.token_hex(4)}"
     try:
