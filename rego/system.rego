@@ -58,6 +58,11 @@ problems contains problem("system/input", "input.artifact is missing or malforme
 	not file_entry(object.get(input, "artifact", null))
 }
 
+problems contains problem("system/input", "input.artifact.sha256 is not text") if {
+	object.get(input, "scope", null) == "file"
+	not is_string(object.get(input, ["artifact", "sha256"], ""))
+}
+
 problems contains problem(
 	"system/input",
 	"a file decision needs input.parent, the digest of its revision's input",

@@ -64,6 +64,8 @@ test_each_field_of_a_file_is_needed if {
 	}
 }
 
+test_a_sha256_is_text if of_input(fixture.file([fixture.set("/artifact/sha256", 5)])) == {"system/input"}
+
 test_a_surface_that_is_none if {
 	of_input(fixture.file([fixture.set("/evidence/reports/0/coverage/surface", "clean")])) == {"system/input"}
 }

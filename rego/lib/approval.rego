@@ -17,6 +17,8 @@ file(_) if revision
 
 file(candidate) if data.config.custom_code.approved[candidate.digest]
 
+file(candidate) if data.config.custom_code.approved[candidate.sha256]
+
 # The listing names small files by git blob id only: while approvals by sha256 exist, the answer waits for the bytes.
 undecided(candidate) if {
 	input.scope == "revision"

@@ -66,7 +66,7 @@ covers_digest(digest, _) if digest == ""
 covers_digest(digest, path) if {
 	some file in data.gateway.lib.artifact.files
 	file.path == path
-	file.digest == digest
+	digest in {file.digest, object.get(file, "sha256", file.digest)}
 }
 
 covers_path(paths, _) if paths == null

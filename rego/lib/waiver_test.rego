@@ -118,3 +118,13 @@ test_paths_narrow if {
 	waiver.covers(covering, {"rule": "code/custom-code", "path": "a.py", "evidence": "e"})
 	not waiver.covers(covering, {"rule": "code/custom-code", "path": "b.py", "evidence": "e"})
 }
+
+test_a_digest_of_judged_bytes_narrows if {
+	asked := fixture.file([
+		fixture.set("/artifact/digest", "git-sha1:5555555555555555555555555555555555555555"),
+		fixture.set("/artifact/sha256", "sha256:77"),
+	])
+	scope := {"repo": "a/b", "digest": "sha256:77"}
+	covering := {"rules": {"format/banned": true}, "scope": scope, "findings": {}}
+	waiver.covers(covering, {"rule": "format/banned", "path": "model.safetensors", "evidence": "e"}) with input as asked
+}

@@ -99,6 +99,18 @@ test_and_the_bytes_then_decide if {
 	found.effect == "deny"
 }
 
+test_bytes_approved_that_the_hub_names_by_git_id if {
+	asked := fixture.file([
+		fixture.set("/artifact/format", "python"),
+		fixture.set("/artifact/digest", "git-sha1:1"),
+		fixture.set("/artifact/sha256", "sha256:77"),
+	])
+	config := fixture.config([fixture.set("/custom_code/approved", {"sha256:77": true})])
+	results := rule.deny with input as asked
+		with data.config as config
+	count(results) == 0
+}
+
 test_bytes_approved if {
 	asked := fixture.file([fixture.set("/artifact/format", "python")])
 	config := fixture.config([fixture.set("/custom_code/approved", {"sha256:3333333333333333333333333333333333333333333333333333333333333333": true})])
