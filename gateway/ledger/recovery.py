@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from gateway.ledger.frames import GENESIS
-from gateway.ledger.segments import SegmentEnd, SegmentName, SegmentReader, list_segments
+from gateway.ledger.segments import SegmentEnd, SegmentName, SegmentReader, list_segments, remains
 
 CLEAN_END = "end"
 
@@ -49,27 +49,28 @@ def recover(directory: Path, instance: str, worker: int, machine_boot: str) -> R
         if clean and end.unverified_bytes == 0 and not headless:
             return Recovered(str(name), end.link, end.seq, boot, None)
         since = body.get("time", reader.header.opened)
-        gap = _gap(name, end, headless, since, same_machine_boot=reader.header.machine_boot == machine_boot != "")
+        if end.after_sync or any(remains(directory / other, end.seq)[1] for other in headless):
+            lost = "damage"  # records that had reached stable storage do not verify
+        elif reader.header.machine_boot == machine_boot != "":
+            lost = "none"  # killed: all that was acknowledged had reached the kernel, which kept running
+        else:
+            lost = "repeats"  # power cut or kernel crash: records of class "written" of the last flush interval
+        gap = _gap(name, end, headless, since, lost)
         return Recovered(str(name), end.link, end.seq, boot, gap)
-    only_headless = {"segment": "", "headless": headless, "after_seq": 0, "lost": "unknown"} if headless else None
-    return Recovered("", GENESIS, 0, boot, only_headless)
+    if not headless:
+        return Recovered("", GENESIS, 0, boot, None)
+    lost = "damage" if any(remains(directory / other, 0)[1] for other in headless) else "unknown"
+    gap = {"segment": "", "from_offset": 0, "to_offset": 0, "after_seq": 0, "headless": headless[::-1], "lost": lost}
+    return Recovered("", GENESIS, 0, boot, gap)
 
 
-def _gap(
-    name: SegmentName, end: SegmentEnd, headless: list[str], since: str, *, same_machine_boot: bool
-) -> dict[str, Any]:
-    if end.after_sync:
-        lost = "damage"  # records that had reached stable storage do not verify
-    elif same_machine_boot:
-        lost = "none"  # killed: all that was acknowledged had reached the kernel, which kept running
-    else:
-        lost = "repeats"  # power cut or kernel crash: records of class "written" of the last flush interval
+def _gap(name: SegmentName, end: SegmentEnd, headless: list[str], since: str, lost: str) -> dict[str, Any]:
     return {
         "segment": str(name),
         "from_offset": end.offset,
         "to_offset": end.offset + end.unverified_bytes,
         "after_seq": end.seq,
         "since": since,
-        "headless": headless,
+        "headless": headless[::-1],
         "lost": lost,
     }

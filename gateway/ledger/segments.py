@@ -198,19 +198,32 @@ def _read_header(stream: BinaryIO) -> tuple[Header | None, int, bytes]:
     return header, Frame(len(MAGIC), found.payload, found.link).end, found.link
 
 
+def remains(path: Path, seq: int) -> tuple[int, bool]:
+    """What a segment without a valid header holds: its length up to the last byte that is not zero, and whether some
+    of it was written when a record after `seq` was on stable storage already (so the header was, too)."""
+    try:
+        with path.open("rb") as stream:
+            return _remains(stream, seq)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def _end(stream: BinaryIO, offset: int, head: bytes, seq: int) -> SegmentEnd:
     stream.seek(offset)
+    return SegmentEnd(offset, head, seq, *_remains(stream, seq))
+
+
+def _remains(stream: BinaryIO, seq: int) -> tuple[int, bool]:
     length = position = 0
     after_sync = False
     overlap = b""
     while chunk := stream.read(_CHUNK_BYTES):
         if kept := chunk.rstrip(b"\0"):
             length = position + len(kept)
-            window = overlap + kept
-            after_sync = after_sync or any(int(match[2]) > seq for match in _NUMBERS.finditer(window))
+            after_sync = after_sync or any(int(match[2]) > seq for match in _NUMBERS.finditer(overlap + kept))
         overlap = chunk[-64:]
         position += len(chunk)
-    return SegmentEnd(offset, head, seq, length, after_sync)
+    return length, after_sync
 
 
 def unreadable(path: Path, error: OSError) -> LedgerError:

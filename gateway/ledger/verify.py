@@ -19,7 +19,16 @@ import orjson
 from gateway.domain.errors import LedgerError
 from gateway.ledger.frames import GENESIS, Frame
 from gateway.ledger.heads import Head
-from gateway.ledger.segments import Header, SegmentEnd, SegmentName, SegmentReader, list_segments, seq_of, unreadable
+from gateway.ledger.segments import (
+    Header,
+    SegmentEnd,
+    SegmentName,
+    SegmentReader,
+    list_segments,
+    remains,
+    seq_of,
+    unreadable,
+)
 
 # A file system that cannot sync at all holds a copy, not a ledger that is being written.
 _CANNOT_SYNC = frozenset({errno.EINVAL, errno.EROFS, errno.ENOTSUP})
@@ -143,6 +152,8 @@ class _ChainWalk:
 
     def _take_gap(self, segment: str, offset: int, gap: Mapping[str, Any]) -> None:
         headless, self._headless = self._headless, []
+        for name in headless:
+            self._damaged(name)
         end, self._end = self._end, None
         bounds = (self._name, end.offset, end.offset + end.unverified_bytes) if end is not None else ("", 0, 0)
         recorded = (gap.get("segment", ""), gap.get("from_offset", 0), gap.get("to_offset", 0))
@@ -171,15 +182,20 @@ class _ChainWalk:
         end = self._end
         if end is not None and not end.after_sync and (end.unverified_bytes or not self._clean):
             self._report.gaps.append(Gap(self._name, end.offset, end.offset + end.unverified_bytes, "open"))
-        for name in self._headless:
-            if name == str(names[-1]) and not _holds_bytes(self._directory / name):
-                continue  # begun, and nothing written into it yet
-            self._problem(name, 0, "the segment has no valid header")
+        for name in self._headless:  # a kill or power cut between its beginning and its first sync leaves one
+            if not self._damaged(name) and (length := remains(self._directory / name, self._seq)[0]):
+                self._report.gaps.append(Gap(name, 0, length, "open"))
         for head in self._kept.values():
             what = f"a head was kept at seq {head.seq}, but the chain has no such record: its end was cut off"
             self._problem(self._name, 0, what)
         if names:
             _settle(self._directory / str(names[-1]))
+
+    def _damaged(self, headless: str) -> bool:
+        _, after_sync = remains(self._directory / headless, self._seq)
+        if after_sync:
+            self._problem(headless, 0, "its header does not verify though it had reached stable storage")
+        return after_sync
 
     def _problem(self, segment: str, offset: int, what: str) -> None:
         self._report.problems.append(Problem(segment, offset, what))
@@ -193,14 +209,6 @@ def _body(segment: str, frame: Frame) -> dict[str, Any]:
             f"The record at offset {frame.offset} of {segment} verifies but is no JSON.", code="ledger/corrupt"
         ) from error
     return body
-
-
-def _holds_bytes(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return any(chunk.strip(b"\0") for chunk in iter(lambda: stream.read(2**20), b""))
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def _settle(path: Path) -> None:

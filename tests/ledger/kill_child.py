@@ -1,4 +1,4 @@
-"""The process that test_kill.py kills: records without end and prints each request id after its record returned."""
+"""The process that test_kill.py kills: prints "opening", then each request id after its record returned, without end."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ TASKS = 16
 
 async def main(directory: Path, prefix: str) -> None:
     ledger = SegmentLedger(directory, "gw", SystemClock(), segment_bytes=SEGMENT_BYTES, flush_interval_s=0.005)
+    os.write(1, b"opening\n")
     await ledger.start()
 
     async def work(task: int) -> None:

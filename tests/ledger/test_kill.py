@@ -23,14 +23,17 @@ ROUNDS = int(os.environ.get("GATEWAY_SOAK_ROUNDS", "20"))
 CHILD = Path(__file__).with_name("kill_child.py")
 
 
-def record_until_killed(directory: Path, prefix: str, loop: str, answers: int) -> list[str]:
-    """Kill the child when it has printed that many answers, wherever it then is; return all that it printed."""
+def record_until_killed(directory: Path, prefix: str, loop: str, answers: int, spins: int) -> list[str]:
+    """Kill the child `spins` moments after it printed that many answers; return all that it acknowledged."""
     child = subprocess.Popen(
         [sys.executable, str(CHILD), str(directory), prefix, loop], stdout=subprocess.PIPE, text=True
     )
     assert child.stdout is not None
     with child.stdout:
+        assert child.stdout.readline() == "opening\n"
         printed = [child.stdout.readline() for _ in range(answers)]
+        for _ in range(spins):
+            os.sched_yield()
         child.send_signal(signal.SIGKILL)
         printed += child.stdout.readlines()
     assert child.wait() == -signal.SIGKILL
@@ -45,18 +48,21 @@ async def test_nothing_acknowledged_is_lost_by_kill(directory: Path, clock: Any,
     acknowledged: list[str] = []
     for number in range(ROUNDS):
         loop = ("asyncio", "uvloop")[number % 2]
-        acknowledged += record_until_killed(directory, f"k{number}", loop, dice.randrange(1, 3000))
+        # Every fourth is killed while it starts, recovers or begins to write; the others in full flow.
+        answers = 0 if number % 4 == 3 else dice.randrange(1, 3000)
+        acknowledged += record_until_killed(directory, f"k{number}", loop, answers, dice.randrange(2000))
         [report] = verify(directory)
-        assert report.problems == [], f"round {number}, seed {seed}"
-        # All but the newest boot have been closed off by the boot that followed.
-        assert [gap.lost for gap in report.gaps] == ["none"] * number + ["open"], f"round {number}, seed {seed}"
+        where = f"round {number}, seed {seed}"
+        assert report.problems == [], where
+        assert {gap.lost for gap in report.gaps} <= {"none", "open"}, where
         found = {body["request_id"] for body in read_all(directory) if "request_id" in body}
         missing = set(acknowledged) - found
-        assert not missing, f"round {number}, seed {seed}: {sorted(missing)[:5]} of {len(missing)} missing"
+        assert not missing, f"{where}: {sorted(missing)[:5]} of {len(missing)} missing"
     ledger = SegmentLedger(directory, "gw", clock, segment_bytes=32768)
     await ledger.start()
     await ledger.close()
     with LedgerIndex(directory) as index:
         indexed = {record["request_id"] for record in find(index, Filter(kind="delivery"))}
     assert set(acknowledged) <= indexed
-    assert [gap.lost for gap in verify(directory)[0].gaps] == ["none"] * ROUNDS
+    [report] = verify(directory)
+    assert (report.problems, {gap.lost for gap in report.gaps}) == ([], {"none"})

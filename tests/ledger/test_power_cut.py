@@ -28,7 +28,9 @@ class LyingFiles(VolatileFiles):
         os.fstat(fd)
 
 
-async def run_and_cut(files: VolatileFiles, source: Path, target: Path, clock: Any, seed: int) -> tuple[set[str], int]:
+async def run_and_cut(
+    files: VolatileFiles, source: Path, target: Path, clock: Any, seed: int, prefix: str = ""
+) -> tuple[set[str], int]:
     """Record from eight tasks, cut the power after a random number of answers; return the durable ones before."""
     dice = random.Random(seed)
     cut_after = dice.randrange(1, 400)
@@ -40,7 +42,7 @@ async def run_and_cut(files: VolatileFiles, source: Path, target: Path, clock: A
     async def work(task: int) -> None:
         nonlocal answered
         for number in range(60):
-            request_id = f"{task}-{number}"
+            request_id = f"{prefix}{task}-{number}"
             durability = dice.choice(list(Durability))
             await ledger.record(delivery(request_id, note="x" * dice.randrange(300)), durability)
             if answered == cut_after:
@@ -75,6 +77,27 @@ async def test_no_durable_record_is_missing_after_a_power_cut(
     assert gap["lost"] == "repeats"
     [report] = verify(target)
     assert report.problems == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_machine_that_keeps_losing_power_keeps_every_durable_record(
+    tmp_path: Path, clock: Any, read_all: Read, seed: int
+) -> None:
+    source = tmp_path / "0"
+    durable: set[str] = set()
+    for cut in range(5):
+        target = tmp_path / str(cut + 1)
+        files = VolatileFiles(boot=f"boot-{cut}")
+        if source.is_dir():
+            files.adopt(source)
+        found, _ = await run_and_cut(files, source, target, clock, seed * 100 + cut, prefix=f"{cut}-")
+        durable |= found
+        [report] = verify(target)
+        assert report.problems == []
+        # "open" are the newest end and, where the cut fell on a change of segment, one that was just begun.
+        assert [gap.lost for gap in report.gaps if gap.lost != "open"] == ["repeats"] * cut
+        assert durable <= {body["request_id"] for body in read_all(target) if "request_id" in body}
+        source = target
 
 
 async def test_the_layer_can_tell_a_disk_that_lies(directory: Path, tmp_path: Path, clock: Any, read_all: Read) -> None:

@@ -255,3 +255,14 @@ def test_a_heads_file_that_holds_no_head_is_refused(tmp_path: Path, text: str) -
     (tmp_path / "heads").write_text(text)
     with pytest.raises(LedgerError):
         read_heads(tmp_path / "heads")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_ruined_header_of_the_newest_segment_is_no_crash(whole: Path, clock: Any, restarted: bool) -> None:
+    path = paths(whole)[-1]
+    content = bytearray(path.read_bytes())
+    content[len(MAGIC) + 20] ^= 1
+    path.write_bytes(content)
+    if restarted:
+        await write(whole, clock, boots=1)
+    assert (path.name, 0) in problems(whole)

@@ -33,6 +33,12 @@ class VolatileFiles(PosixFiles):
         self.hold.set()
         self._guard = threading.Lock()
 
+    def adopt(self, directory: Path) -> None:
+        """Take what lies in the directory as being on stable storage: this machine has just started."""
+        for path in directory.iterdir():
+            self.stable[path.stat().st_ino] = path.read_bytes()
+        self.sync_directory(directory)
+
     def create_zeroed(self, path: Path, size_bytes: int) -> None:
         if self.fail_create:
             raise OSError(self.fail_create, os.strerror(self.fail_create))
