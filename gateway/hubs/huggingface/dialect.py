@@ -41,7 +41,12 @@ class HuggingFaceDialect:
 
     def is_tombstone(self, repo: Repo, ref: str) -> bool:
         """Is `ref` the invented commit that denials of this repo carry?"""
-        return self._tombstone.is_of(repo, ref)
+        return self._tombstone.ref_of(repo, ref) is not None
+
+    def tombstone_ref(self, repo: Repo, ref: str) -> str | None:
+        """What to judge again where `ref` is an invented commit: the ref (or a prefix of the commit) that was refused,
+        "" for the default branch; None where `ref` is no invented commit of this repo."""
+        return self._tombstone.ref_of(repo, ref)
 
     def file(self, artifact: Artifact, decision: Decision) -> Rendering:
         """Status 200 and the headers of an allowed file, without Content-Length and body."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from gateway.domain.artifact import Repo
 from gateway.domain.decision import DecisionScope
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
+from gateway.hubs.huggingface import invented
 from gateway.hubs.huggingface.files import file_headers, invented_headers
 from gateway.hubs.huggingface.listing import json_answer
-from gateway.hubs.huggingface.tombstone import PATHS, SIZE_BYTES, Tombstone
+from gateway.hubs.huggingface.tombstone import Tombstone
 from gateway.hubs.huggingface.words import denial_line, is_identity_refusal, one_line
 from gateway.ports import Rendering
 
@@ -46,29 +46,29 @@ def _denial(request: HubRequest | None, method: str, denial: Denial, tombstone: 
     if request is None or request.repo is None:
         status = 401 if request is not None and request.kind is RequestKind.WHOAMI else 403
         return _error(status, line)
+    repo = request.repo
+    # What was refused: a file keeps the real commit of its load, everything else gets an invented one.
+    commit = denial.commit if _is_of_file(denial) else tombstone.commit(repo, request.ref, denial.commit)
     match request.kind:
         case RequestKind.RESOLVE if method == "HEAD":
-            return _denied_head(request, request.repo, denial, line, tombstone)
+            headers = invented_headers(commit, tombstone.etag(repo, commit, request.path), invented.SIZE_BYTES)
+            return _warned(Rendering(200, headers), line)
         case RequestKind.RESOLVE if denial.scope is DecisionScope.FILE and denial.entry is None:
             return _error(403, f"{line} {TREES_ADVICE}")
         case RequestKind.INFO:
-            return _warned(tombstone.info(request.repo), line)
+            return _warned(invented.info(tombstone, repo, commit), line)
         case RequestKind.TREE:
-            return _warned(tombstone.entries(request.repo, PATHS), line)
+            return _warned(invented.entries(tombstone, repo, commit, invented.PATHS), line)
         case RequestKind.PATHS_INFO if not is_identity_refusal(denial) and request.query.get("paths"):
-            return _warned(tombstone.entries(request.repo, request.query["paths"]), line)
+            return _warned(invented.entries(tombstone, repo, commit, request.query["paths"]), line)
         case RequestKind.XET_TOKEN:
             return _error(403, line if "HF_HUB_DISABLE_XET" in line else f"{line} {XET_ADVICE}")
         case _:
             return _error(403, line)
 
 
-def _denied_head(request: HubRequest, repo: Repo, denial: Denial, line: str, tombstone: Tombstone) -> Rendering:
-    """HEAD 200, so that the GET can carry the reason. One refused file keeps the real commit of its load."""
-    of_file = denial.scope is DecisionScope.FILE and denial.commit and not is_identity_refusal(denial)
-    commit = denial.commit if of_file else tombstone.commit(repo)
-    headers = invented_headers(commit, tombstone.etag(repo, request.path), SIZE_BYTES)
-    return _warned(Rendering(200, headers), line)
+def _is_of_file(denial: Denial) -> bool:
+    return denial.scope is DecisionScope.FILE and denial.commit != "" and not is_identity_refusal(denial)
 
 
 def _pending(request: HubRequest | None, method: str, pending: Pending) -> Rendering:

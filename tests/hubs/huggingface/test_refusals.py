@@ -248,6 +248,7 @@ def test_tombstones_differ_by_repo_type_and_key_and_cannot_be_foreseen():
 
     other_key = HuggingFaceDialect("hub", "https://gate.example", b"x" * 32)
     assert len({commit(DIALECT), commit(DIALECT, "org/other"), commit(other_key)}) == 3
+    assert not other_key.is_tombstone(model("org/name"), commit(DIALECT))
     assert commit(DIALECT) == commit(HuggingFaceDialect("hub", "https://other.example", KEY))
     assert commit(DIALECT, "ORG/name") == commit(DIALECT)
     assert not DIALECT.is_tombstone(model("org/other"), commit(DIALECT))
@@ -255,6 +256,46 @@ def test_tombstones_differ_by_repo_type_and_key_and_cannot_be_foreseen():
     assert not DIALECT.is_tombstone(model("org/name"), "é")
     with pytest.raises(ValueError, match="16 bytes"):
         HuggingFaceDialect("hub", "https://gate.example", b"short")
+
+
+def tombstone_of(ref, commit="", method="HEAD"):
+    refusal = denial(commit=commit)
+    return dict(DIALECT.refuse(request(ref=ref), method, refusal).headers)["X-Repo-Commit"]
+
+
+@pytest.mark.parametrize(
+    ("ref", "commit", "judged"),
+    [
+        ("", "", ""),
+        ("main", COMMIT, "main"),
+        ("refs/pr/12", COMMIT, "refs/pr/12"),
+        ("é", COMMIT, "é"),
+        ("a-branch-with-a-long-name", COMMIT, COMMIT[:26]),
+        (COMMIT, COMMIT, COMMIT[:26]),
+        (COMMIT, "", COMMIT[:26]),
+        ("a-branch-with-a-long-name", "", ""),
+    ],
+)
+def test_a_tombstone_tells_what_was_refused_to_whoever_has_the_key(ref, commit, judged):
+    invented = tombstone_of(ref, commit)
+    assert DIALECT.tombstone_ref(model("org/name"), invented) == judged
+    assert HuggingFaceDialect("hub", "https://x.example", KEY).tombstone_ref(model("org/name"), invented) == judged
+    assert DIALECT.tombstone_ref(model("org/other"), invented) is None
+
+
+def test_a_request_under_the_tombstone_stays_under_it():
+    invented = tombstone_of("refs/pr/12", COMMIT)
+    assert tombstone_of(invented, COMMIT) == invented
+    info, _ = refuse(request(RequestKind.INFO, "", ref=invented), "GET", denial(commit=COMMIT))
+    assert json.loads(info.body)["sha"] == invented
+    _, of_ref = refuse(request(ref="refs/pr/12"), "HEAD", denial(commit=COMMIT))
+    _, of_tombstone = refuse(request(ref=invented), "HEAD", denial(commit=COMMIT))
+    assert of_ref["ETag"] == of_tombstone["ETag"]
+
+
+@given(st.binary(min_size=20, max_size=20))
+def test_no_other_commit_is_taken_for_a_tombstone(commit):
+    assert not DIALECT.is_tombstone(model("org/name"), commit.hex())
 
 
 # --- pending, absence, failure ---------------------------------------------------------------------------------------
