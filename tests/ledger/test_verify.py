@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,7 +80,7 @@ def test_one_changed_byte_is_found_at_its_place(whole: Path, what: str, where: i
 
 
 def test_every_single_byte_of_a_chain_is_covered(directory: Path, clock: Any) -> None:
-    asyncio.run(write(directory, clock, records=3, boots=1))
+    asyncio.run(write(directory, clock, records=1, boots=1))
     [path] = paths(directory)
     content = path.read_bytes()
     [before] = verify(directory)
@@ -266,3 +268,21 @@ async def test_a_ruined_header_of_the_newest_segment_is_no_crash(whole: Path, cl
     if restarted:
         await write(whole, clock, boots=1)
     assert (path.name, 0) in problems(whole)
+
+
+def test_the_verifier_printed_in_the_manual_works(whole: Path, tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
+    script = manual.split("```python\n")[1].split("```")[0]
+    [report] = verify(whole)
+
+    def run() -> str:
+        done = subprocess.run([sys.executable, "-c", script, str(whole)], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert run() == f"head {report.head.removeprefix('sha256:')}\n"
+    path = paths(whole)[1]
+    frame = frames(path)[2]
+    content = bytearray(path.read_bytes())
+    content[frame.offset + 40] ^= 1
+    path.write_bytes(content)
+    assert f"{path.name}: does not verify from offset {frame.offset} on" in run()
