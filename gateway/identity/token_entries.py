@@ -50,8 +50,8 @@ def read(path: Path) -> tuple[TokenEntry, ...]:
         return ()
     with os.fdopen(fd, "rb") as file:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise ValueError("it must be a plain file of this user with mode 0600")
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != owner_of(path)[0] or status.st_mode & 0o077:
+            raise ValueError("it must be a plain file of the gateway's user with mode 0600")
         raw = file.read(MAX_FILE_BYTES + 1)
     if len(raw) > MAX_FILE_BYTES:
         raise ValueError("it is too large")
@@ -115,6 +115,8 @@ def replace(path: Path, entries: Sequence[TokenEntry]) -> None:
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
+            if os.geteuid() == 0:
+                os.fchown(fd, *owner_of(path))
             file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
             file.flush()
             os.fsync(fd)
@@ -127,6 +129,17 @@ def replace(path: Path, entries: Sequence[TokenEntry]) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def owner_of(path: Path) -> tuple[int, int]:
+    """User and group that the file must belong to: our own, or, for root, those of its folder.
+
+    `sudo gateway token add` must not leave the server with a file that it cannot read.
+    """
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    folder = path.parent.stat()
+    return folder.st_uid, folder.st_gid
 
 
 def why(error: OSError | ValueError) -> str:

@@ -86,6 +86,8 @@ class TokenFile:
         except OSError as error:
             raise ConfigError(f"cannot lock the token file: {lock}: {error.strerror}", code="config/tokens") from error
         try:
+            if os.geteuid() == 0:
+                os.fchown(fd, *token_entries.owner_of(self._path))
             fcntl.flock(fd, fcntl.LOCK_EX)
             entries = list(self.entries())
             yield entries

@@ -9,6 +9,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +22,16 @@ from gateway.domain.errors import ConfigError, StoreError
 MAX_VALUE_BYTES = 64 << 20
 MAX_KEY_BYTES = 4096
 BATCH = 512
-PRUNE_EVERY = 256
+PRUNE_EVERY_MAX = 4096
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (
     seq INTEGER PRIMARY KEY, namespace TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, UNIQUE (namespace, key)
-)
+);
+CREATE INDEX IF NOT EXISTS facts_by_age ON facts (namespace, seq);
 """
 _GET = "SELECT value FROM facts WHERE namespace = ? AND key = ?"
-_PUT = (
-    "INSERT INTO facts (namespace, key, value) VALUES (?, ?, ?)"
-    " ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value"
-)
+_PUT = "INSERT OR REPLACE INTO facts (namespace, key, value) VALUES (?, ?, ?)"  # a new seq: put again is young again
 _PUT_IF_ABSENT = "INSERT INTO facts (namespace, key, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _PRUNE = (
     "DELETE FROM facts WHERE namespace = ?1 AND seq <= "
@@ -53,7 +52,7 @@ class _Job:
 class SqliteFacts:
     """ports.Facts in the file `path`. At most `pending` calls wait for the thread; further callers wait their turn.
 
-    `keep` bounds a namespace to that many rows, the oldest going first (about: checked now and then).
+    `keep` bounds a namespace to that many rows and an eighth; those whose last put is oldest go first.
     Raises ConfigError where the database cannot be opened or is damaged.
     """
 
@@ -62,7 +61,7 @@ class SqliteFacts:
     ) -> None:
         self._path = path
         self._keep = dict(keep or {})
-        self._puts = 0
+        self._puts: Counter[str] = Counter()
         self._turns = asyncio.Semaphore(pending)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
@@ -165,8 +164,8 @@ class SqliteFacts:
     def _prune(self, database: sqlite3.Connection, namespace: str) -> None:
         limit = self._keep.get(namespace)
         if limit is not None:
-            self._puts += 1
-            if self._puts % min(PRUNE_EVERY, max(1, limit)) == 0:
+            self._puts[namespace] += 1
+            if self._puts[namespace] % max(1, min(PRUNE_EVERY_MAX, limit // 8)) == 0:
                 database.execute(_PRUNE, (namespace, limit))
 
 
@@ -201,7 +200,7 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
         if not read_only:
             database.execute("PRAGMA journal_mode = WAL").fetchone()
             database.execute("PRAGMA synchronous = FULL")
-            database.execute(_SCHEMA)
+            database.executescript(_SCHEMA)
             path.chmod(0o600)
         database.execute("SELECT count(*) FROM (SELECT 1 FROM facts LIMIT 1)").fetchone()
     except BaseException:

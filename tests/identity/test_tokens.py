@@ -178,6 +178,17 @@ def test_a_file_that_others_can_open_is_refused(file, path, clock, mode) -> None
         TokenIdentifier(path, clock)
 
 
+def test_a_change_by_root_leaves_the_files_to_the_servers_user(file, path, tmp_path, clock) -> None:
+    if os.geteuid() == 0:  # else the folder is the user's own anyway
+        os.chown(tmp_path, 65534, 65534)
+    file.add("ada", kind=SubjectKind.USER)
+    file.add("bob", kind=SubjectKind.USER)
+    folder = tmp_path.stat()
+    for kept in tmp_path.iterdir():
+        assert (kept.stat().st_uid, kept.stat().st_gid) == (folder.st_uid, folder.st_gid)
+    TokenIdentifier(path, clock)
+
+
 def test_a_pipe_or_folder_in_place_of_the_file_is_refused_at_once(path, clock) -> None:
     os.mkfifo(path, 0o600)
     with pytest.raises(ConfigError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sqlite3
 import stat
@@ -70,9 +71,14 @@ async def test_a_bounded_namespace_keeps_its_newest(tmp_path: Path) -> None:
     assert await facts.get("decision", "99") == 99
     assert await facts.get("decision", "0") is None
     assert await facts.get("first_seen", "0") == 0
+    await facts.put("decision", "90", "again")
+    for n in range(100, 109):
+        await facts.put("decision", str(n), n)
+    assert await facts.get("decision", "90") == "again"
+    assert await facts.get("decision", "91") is None
     await facts.close()
     with sqlite3.connect(tmp_path / "f") as database:
-        assert database.execute("SELECT count(*) FROM facts WHERE namespace = 'decision'").fetchone()[0] <= 20
+        assert database.execute("SELECT count(*) FROM facts WHERE namespace = 'decision'").fetchone()[0] <= 11
     database.close()
 
 
@@ -101,6 +107,24 @@ async def test_a_failing_database_is_told_and_the_next_call_tried_again(tmp_path
     other.execute("ALTER TABLE hidden RENAME TO facts")
     other.close()
     assert await facts.get("n", "k") == 1
+    await facts.close()
+
+
+async def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path: Path) -> None:
+    facts = SqliteFacts(tmp_path / "f")
+    await facts.put("n", "k", "before")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, hard))
+    try:
+        with pytest.raises(StoreError):
+            await facts.put("n", "k", "x" * 1_000_000)
+        assert await facts.get("n", "k") == "before"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, previous)
+    await facts.put("n", "k", "after")
+    assert await facts.get("n", "k") == "after"
     await facts.close()
 
 
