@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.domain.errors import LedgerError
 
 if TYPE_CHECKING:
+    from gateway.ledger.index import LedgerIndex
     from gateway.ledger.verify import ChainReport
 
 EXIT_OK = 0
@@ -103,7 +105,6 @@ def _ledger_of(state: Path) -> Path:
 def _list(args: argparse.Namespace, directory: Path) -> int:
     from gateway.cli.audit_view import print_json_lines, print_table, warn_unread
     from gateway.clock import SystemClock
-    from gateway.ledger.index import LedgerIndex
     from gateway.ledger.queries import Filter, find, parse_time
 
     if args.limit < 0:
@@ -123,7 +124,7 @@ def _list(args: argparse.Namespace, directory: Path) -> int:
         request_id=args.request,
         limit=args.limit,
     )
-    with LedgerIndex(directory) as index:
+    with _opened(directory) as index:
         found = find(index, wanted)
         if args.json:
             print_json_lines(found)
@@ -135,10 +136,9 @@ def _list(args: argparse.Namespace, directory: Path) -> int:
 
 def _show(args: argparse.Namespace, directory: Path) -> int:
     from gateway.cli.audit_view import print_explanation, print_json_lines, warn_unread
-    from gateway.ledger.index import LedgerIndex
     from gateway.ledger.queries import explain
 
-    with LedgerIndex(directory) as index:
+    with _opened(directory) as index:
         records = explain(index, args.id)
         warn_unread(index.unread)
     if not records:
@@ -155,7 +155,9 @@ def _verify(args: argparse.Namespace, directory: Path) -> int:
     from gateway.ledger.heads import read_heads
     from gateway.ledger.verify import verify
 
-    reports = verify(directory, read_heads(args.head) if args.head is not None else None)
+    kept = read_heads(args.head) if args.head is not None else None
+    with _busy(f"Verifying {directory}"):
+        reports = verify(directory, kept)
     if not reports:
         raise LedgerError(f"{directory} holds no segment, so there is nothing to verify.", code="ledger/empty")
     if args.json:
@@ -163,6 +165,30 @@ def _verify(args: argparse.Namespace, directory: Path) -> int:
     else:
         print_verification(reports, compared=args.head is not None)
     return EXIT_FOUND if any(_problems(reports)) else EXIT_OK
+
+
+@contextmanager
+def _opened(directory: Path) -> Iterator[LedgerIndex]:
+    """The index, brought up to date first: that takes about half a minute per million new records."""
+    from gateway.ledger.index import LedgerIndex
+
+    index = LedgerIndex(directory)
+    with _busy(f"Reading {directory}"):
+        index.open()
+    try:
+        yield index
+    finally:
+        index.close()
+
+
+@contextmanager
+def _busy(what: str) -> Iterator[None]:
+    """A sign of life on stderr while it lasts, on terminals only."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(f"{escape(what)} …"):
+        yield
 
 
 def _problems(reports: list[ChainReport]) -> Iterator[object]:

@@ -53,6 +53,11 @@ class LedgerIndex:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
 
     def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def open(self) -> None:
+        """Take in what the segments hold and the index does not yet."""
         names = list_segments(self.directory)
         path = self.directory / INDEX_NAME
         try:
@@ -63,9 +68,11 @@ class LedgerIndex:
             self.connection.close()
             _drop(path)
             self._update(path, names)
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.connection.close()
 
     def _update(self, path: Path | None, names: list[SegmentName]) -> None:
