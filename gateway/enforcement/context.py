@@ -12,7 +12,7 @@ from gateway.domain.subject import Client, Subject
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The frame of one request. `mode` is "serve" or "check"."""
+    """The frame of one request. `mode` is "serve" or "check"; `target` the raw request target, for the record."""
 
     request_id: str
     method: str
@@ -20,6 +20,7 @@ class RequestContext:
     client: Client
     address: str
     mode: str = "serve"
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)

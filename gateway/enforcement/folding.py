@@ -62,4 +62,5 @@ def _key(record: Record) -> tuple[str, ...]:
         record.path,
         record.effect,
         rules,
+        str(record.extra.get("target", "")),
     )

@@ -17,6 +17,7 @@ from gateway.ports import Ledger
 
 DURABLE_DELIVERY_BYTES = 1024 * 1024
 _FINDINGS_SHOWN = 20
+_TARGET_CHARS = 512
 
 
 class Recording:
@@ -78,9 +79,10 @@ class Recording:
         note: str = "",
     ) -> None:
         """Record a refusal of any kind. Repeats of one by one subject are one record with a count per minute."""
-        record = dataclasses.replace(
-            self._base(context, request), note=note, remembered=remembered, extra=_evidence(reports)
-        )
+        extra = _evidence(reports)
+        if request is None or request.repo is None:
+            extra = {**extra, "method": context.method, "target": context.target[:_TARGET_CHARS]}
+        record = dataclasses.replace(self._base(context, request), note=note, remembered=remembered, extra=extra)
         if decision is not None:
             record = dataclasses.replace(record, **_of_decision(decision))
         record = dataclasses.replace(record, scanner_set=self._scanner_set, **_of_refusal(refusal))

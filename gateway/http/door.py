@@ -9,6 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 from aiohttp import hdrs, web
@@ -95,6 +96,7 @@ class Door:
             ANONYMOUS,
             client_of(request.headers.get(hdrs.USER_AGENT, "")),
             address_of(request, self._trusted),
+            target=target,
         )
         route[0] = "unknown"
         try:
@@ -106,7 +108,7 @@ class Door:
                 return _plain(self._dialect.local(asked, ANONYMOUS))
             credential = extract(request.headers.getall(hdrs.AUTHORIZATION, []), context.address)
             subject = await self._identify(credential)
-            context = RequestContext(request_id, method, subject, context.client, context.address)
+            context = replace(context, subject=subject)
             _within(self._limits.admit_subject(subject))
             if asked.kind in _LOCAL:
                 await self._recording.local(context, asked)
