@@ -188,7 +188,7 @@ class Appender:
         self._busy = False
         if problem:
             # Never tried again: after a failed sync the kernel may have dropped the pages and report success next time.
-            self._fail(f"Bringing the ledger to stable storage failed ({problem})")
+            self._fail(f"Syncing the ledger or beginning its next segment failed ({problem})")
             return
         self._synced_seq = covered_seq
         self._dirty_since, self._dirty_next = self._dirty_next, None

@@ -224,3 +224,15 @@ def test_an_unknown_id_and_a_bad_time_are_refused(state: Path) -> None:
         run("show", "dec-404", "--state", str(state))
     with pytest.raises(LedgerError, match="is no time"):
         run("list", "--since", "yesterday", "--state", str(state))
+
+
+def test_the_json_of_verify_is_what_the_manual_says(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tamper(state)
+    assert run("verify", "--state", str(state), "--json") == 1
+    body = json.loads(capsys.readouterr().out)
+    manual = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
+    [chain] = body["chains"]
+    [problem] = chain["problems"]
+    assert body["ok"] is False
+    for name in {*body, *chain, *problem} - {"chains", "problems", "gaps"}:
+        assert f"`{name}`" in manual
