@@ -75,9 +75,9 @@ def is_textual(sample: bytes) -> bool:
 
 
 def _textual_format(head: bytes, tail: bytes, promised: str) -> str:
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:256]
-    if start.startswith(b"#!"):
+    if head.removeprefix(b"\xef\xbb\xbf").startswith(b"#!"):
         return "executable"
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:256]
     if start.startswith(b"<?xml") or (start.startswith(b"<") and promised == ""):
         # XML is read by entity-expanding parsers (PMML, OpenVINO): only SVG is an inert kind of it.
         return "image" if b"<svg" in head.lower() else "unknown"

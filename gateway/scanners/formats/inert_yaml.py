@@ -1,0 +1,80 @@
+"""YAML without a parser: the marks in its bytes that make a loader build objects or run code.
+
+Tags after YAML 1.2.2 §6.8.2 and §6.9.1. HyperPyYAML (`!new:`, `!apply:` …), PyYAML (`!!python/…`), Hydra (`_target_`)
+and evaluation harnesses (`!function`) turn names into calls. Nothing is parsed, so aliases cannot expand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gateway.domain.evidence import Finding, FindingClass, Severity
+from gateway.scanners.formats.import_targets import runs_commands
+from gateway.scanners.formats.printable import printable
+
+_MAX_NAMED = 50
+
+# A tag stands where a node begins: after an indicator, an anchor, or at the beginning of a line.
+_TAG = re.compile(r"(?:^|[:\-?\[{,|>]|&[^\s,\[\]{}]+|^---)[ \t]*(!(?:<[^>\s]*>?|[^\s,\[\]{}]*))", re.MULTILINE)
+_CORE_TAGS = frozenset(
+    {"!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!set", "!!binary", "!!timestamp", "!!omap"}
+    | {"!!pairs", "!!merge", "!", "!ref", "!copy"}
+)
+_PYTHON_TAG = re.compile(r"!+(?:python|apply|eval|exec|new|name|module|function)\b|python/|!<|%[0-9A-Fa-f]{2}")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))|\\\r?\n[ \t]*")
+_TARGET = re.compile(r"""_target_["']?\s*:\s*["']?([\w.:\-]*)""")
+_SWITCH = re.compile(
+    r"""(?:^|[\s{,"'])(auto_map|trust_remote_code|custom_pipelines?|custom_generate)["']?\s*:[ \t]*(\S*)""",
+    re.MULTILINE,
+)
+_FALSE = frozenset({"false", "False", "FALSE", "no", "No", "off", "null", "~", "{}", "[]"})
+
+
+def _unescaped(text: str) -> str:
+    """The text with the escapes of double-quoted scalars resolved, so that no key hides behind them."""
+
+    def character(match: re.Match[str]) -> str:
+        digits = match.group(1) or match.group(2) or match.group(3)
+        number = int(digits, 16) if digits else 0
+        return chr(number) if 0 < number < 0x110000 else ""
+
+    return _ESCAPE.sub(character, text)
+
+
+def yaml_findings(data: bytes) -> list[Finding]:
+    """Findings of a whole YAML file: tags and `_target_` (code-exec or remote-code), switches for remote code."""
+    text = _unescaped(data.decode("utf-8", "replace"))
+    return [*_tag_findings(text), *_target_findings(text), *_switch_findings(text)]
+
+
+def _tag_findings(text: str) -> Iterator[Finding]:
+    if re.search(r"^%TAG\b", text, re.MULTILINE):
+        message = "a %TAG directive, which renames tags"
+        yield Finding("yaml.tag", FindingClass.CODE_EXEC, Severity.HIGH, message)
+    for tag in sorted({m.group(1) for m in _TAG.finditer(text)} - _CORE_TAGS)[:_MAX_NAMED]:
+        if _PYTHON_TAG.search(tag):
+            message = "a YAML tag that makes the loader import and call what it names"
+            yield Finding("yaml.tag", FindingClass.CODE_EXEC, Severity.CRITICAL, message, symbol=printable(tag))
+        else:
+            message = "a YAML tag of an application: its loader decides what it builds"
+            yield Finding("yaml.tag", FindingClass.REMOTE_CODE, Severity.HIGH, message, symbol=printable(tag))
+
+
+def _target_findings(text: str) -> Iterator[Finding]:
+    targets = sorted({m.group(1) for m in _TARGET.finditer(text)})
+    if not targets and "_target_" in text:
+        targets = [""]
+    for target in targets[:_MAX_NAMED]:
+        if runs_commands(target):
+            message = "a Hydra `_target_` that runs commands or code"
+            yield Finding("yaml.target", FindingClass.CODE_EXEC, Severity.CRITICAL, message, symbol=printable(target))
+        else:
+            message = "a Hydra `_target_`: the loader imports and calls what it names"
+            yield Finding("yaml.target", FindingClass.REMOTE_CODE, Severity.HIGH, message, symbol=printable(target))
+
+
+def _switch_findings(text: str) -> Iterator[Finding]:
+    for name in sorted({m.group(1) for m in _SWITCH.finditer(text) if m.group(2) not in _FALSE}):
+        message = "a switch that makes the loader run code of the repository"
+        yield Finding("yaml.switch", FindingClass.REMOTE_CODE, Severity.HIGH, message, symbol=name)
