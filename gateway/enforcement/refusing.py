@@ -24,6 +24,7 @@ from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, R
 
 RETRY_AFTER_S = 5
 PRIVATE = "entitlement/private"
+NO_REPO = "Repository not found"  # one text for absent and private: they must look the same (P7)
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class Progress:
 def refusal_for(error: GatewayError, progress: Progress) -> Refusal:
     """The refusal of a failure. Our own outage is pending; the hub's is 502/504; absence is the hub's plain fact."""
     match error:
+        case UpstreamNotFound(what="repo"):
+            return Absence("repo", NO_REPO)
         case UpstreamNotFound():
             return Absence(error.what, str(error))
         case UpstreamRefused(gated=True):
@@ -48,7 +51,7 @@ def refusal_for(error: GatewayError, progress: Progress) -> Refusal:
             )
             return Denial(Effect.DENY, DecisionScope.REVISION, (reason,), "")
         case UpstreamRefused():
-            return Absence("repo", "Repository not found")
+            return Absence("repo", NO_REPO)
         case UpstreamThrottled() | RateLimited():
             return pending(error.code, str(error), progress, max(1, math.ceil(error.retry_after_s)))
         case UpstreamUnavailable():
@@ -73,7 +76,7 @@ def refused_revision(decision: Decision, commit: str) -> Refusal | None:
     if decision.effect is Effect.ALLOW:
         return None
     if any(reason.rule == PRIVATE for reason in decision.reasons):
-        return Absence("repo", "Repository not found")
+        return Absence("repo", NO_REPO)
     reasons = decision.reasons_of("") or decision.reasons
     scope = DecisionScope.REVISION if decision.scope is DecisionScope.FILE else decision.scope
     return Denial(decision.effect, scope, reasons or (_unexplained(),), decision.id, commit)
