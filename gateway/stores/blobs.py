@@ -56,6 +56,8 @@ class LocalBlobStore:
             raise ConfigError(f"cannot use the blob store {blobs}: {error.strerror}", code="config/state") from error
         self._saved_changes = self.quota.changes
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="blobs")
+        # Apart: a slow disk's early writeback must not keep a small file from being staged.
+        self._flushers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="blobs-flush")
 
     async def stat(self, sha256: str) -> BlobInfo | None:
         """ports.BlobStore.stat. One `lstat` on the loop: no disk is read for a name in use.
@@ -98,12 +100,20 @@ class LocalBlobStore:
         except RuntimeError as error:
             raise StoreError("the blob store is closed", code="store/closed") from error
 
+    def flush(self, staged: StagedFile) -> Future[None]:
+        """Begin to send what is written of `staged` to the disk. Raises StoreError after `close`."""
+        try:
+            return self._flushers.submit(staged.flush)
+        except RuntimeError as error:
+            raise StoreError("the blob store is closed", code="store/closed") from error
+
     async def close(self) -> None:
         """Write the access hint and end the threads. Running fills fail with StoreError."""
         await asyncio.get_running_loop().run_in_executor(None, self._shut_down)
 
     def _shut_down(self) -> None:
         self._pool.shutdown(wait=True)
+        self._flushers.shutdown(wait=True)
         self._save_access()
 
     def _look(self, sha256: str) -> BlobInfo | None:
@@ -233,7 +243,7 @@ class LocalStaging:
         await asyncio.wrap_future(self._store.spawn(self._staged.append, chunk))
         if self._staged.wants_writeback and (self._flush is None or self._flush.done()):
             self._check_flush()
-            self._flush = self._store.spawn(self._staged.flush)
+            self._flush = self._store.flush(self._staged)
 
     async def commit(self, expected: FileEntry) -> BlobInfo:
         """ports.Staging.commit. The staging has ended afterwards, also when this raises."""

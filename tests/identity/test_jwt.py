@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
@@ -433,6 +434,15 @@ async def test_fetched_keys_are_remembered(clock) -> None:
         identify = url_identifier(clock, url, session)
         for n in range(5):
             assert (await identify(sign(claims(clock, sub=f"s{n}")))).id == f"jwt:s{n}"
+    assert server.asked == 1
+
+
+async def test_many_at_once_ask_the_issuer_once(clock) -> None:
+    server = KeyServer(jwk_of(RSA_KEY, "rsa-1"))
+    async with served(server) as url, aiohttp.ClientSession() as session:
+        identify = url_identifier(clock, url, session)
+        subjects = await asyncio.gather(*(identify(sign(claims(clock, sub=f"s{n}"))) for n in range(20)))
+    assert {subject.id for subject in subjects} == {f"jwt:s{n}" for n in range(20)}
     assert server.asked == 1
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import resource
 import signal
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gateway.clock import SystemClock
-from gateway.domain.errors import StoreError
+from gateway.domain.artifact import FileEntry
+from gateway.domain.errors import IntegrityError, StoreError
 from gateway.stores.blobs import LocalBlobStore
 from gateway.stores.layout import blob_path, prepare
 from gateway.stores.quota import Limits
@@ -113,6 +115,38 @@ async def test_a_staged_file_has_its_blocks_before_its_bytes(store: LocalBlobSto
     assert status.st_size == 0
     assert status.st_blocks * 512 >= 8 * MIB
     await staging.discard()
+
+
+async def test_a_large_file_goes_to_the_disk_while_it_is_written(store: LocalBlobStore) -> None:
+    block = sample(MIB)
+    size = 130 * MIB
+    digest = hashlib.sha256()
+    staging = await store.stage(size)
+    for _ in range(130):
+        digest.update(block)
+        await staging.write(block)
+    assert staging._flush is not None  # writeback began before the commit
+    info = await staging.commit(FileEntry("m", size, "0" * 40, digest.hexdigest()))
+    assert info.path.stat().st_size == size
+    assert staging._staged._flushed_bytes >= 64 * MIB
+
+
+async def test_a_large_file_named_by_a_git_id_is_verified_too(store: LocalBlobStore) -> None:
+    block = sample(MIB)
+    size = 65 * MIB
+    digest = hashlib.sha1(b"blob %d\0" % size)
+    for right in (True, False):
+        staging = await store.stage(size)
+        for n in range(65):
+            await staging.write(block)
+            if right:
+                digest.update(block)
+        entry = FileEntry("m", size, digest.hexdigest() if right else "0" * 40)
+        if right:
+            assert (await staging.commit(entry)).size_bytes == size
+        else:
+            with pytest.raises(IntegrityError):
+                await staging.commit(entry)
 
 
 async def test_the_reserve_of_the_disk_is_never_used(blobs: Path) -> None:
