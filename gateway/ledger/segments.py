@@ -153,18 +153,28 @@ class SegmentReader:
         if self.header is None:
             return
         place = self._resume or self.start
-        offset, head, seq = place.offset, place.link, place.seq
         try:
-            with self.path.open("rb") as stream:
-                stream.seek(offset)
-                while (found := read_candidate(stream)) is not None and link(head, found.payload) == found.link:
-                    frame = Frame(offset, found.payload, found.link)
-                    head, offset = frame.link, frame.end
-                    seq = seq_of(frame.payload)
-                    yield frame
-                self.end = _end(stream, offset, head, seq)
+            while self.end is None:
+                with self.path.open("rb") as stream:
+                    stream.seek(place.offset)
+                    while (found := read_candidate(stream)) is not None and link(
+                        place.link, found.payload
+                    ) == found.link:
+                        frame = Frame(place.offset, found.payload, found.link)
+                        place = Place(frame.end, frame.link, seq_of(frame.payload))
+                        yield frame
+                    end = _end(stream, place.offset, place.link, place.seq)
+                # A running writer may have gone on between the two looks; then what lies here verifies by now.
+                if not end.unverified_bytes or not self._goes_on(place):
+                    self.end = end
         except OSError as error:
             raise unreadable(self.path, error) from error
+
+    def _goes_on(self, place: Place) -> bool:
+        with self.path.open("rb") as stream:
+            stream.seek(place.offset)
+            found = read_candidate(stream)
+        return found is not None and link(place.link, found.payload) == found.link
 
 
 def seq_of(payload: bytes) -> int:

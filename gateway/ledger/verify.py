@@ -30,6 +30,7 @@ from gateway.ledger.segments import (
     unreadable,
 )
 
+_RUINED = "its header does not verify though it had reached stable storage"
 # A file system that cannot sync at all holds a copy, not a ledger that is being written.
 _CANNOT_SYNC = frozenset({errno.EINVAL, errno.EROFS, errno.ENOTSUP})
 
@@ -153,7 +154,8 @@ class _ChainWalk:
     def _take_gap(self, segment: str, offset: int, gap: Mapping[str, Any]) -> None:
         headless, self._headless = self._headless, []
         for name in headless:
-            self._damaged(name)
+            if remains(self._directory / name, self._seq)[1]:
+                self._problem(name, 0, _RUINED)
         end, self._end = self._end, None
         bounds = (self._name, end.offset, end.offset + end.unverified_bytes) if end is not None else ("", 0, 0)
         recorded = (gap.get("segment", ""), gap.get("from_offset", 0), gap.get("to_offset", 0))
@@ -182,20 +184,19 @@ class _ChainWalk:
         end = self._end
         if end is not None and not end.after_sync and (end.unverified_bytes or not self._clean):
             self._report.gaps.append(Gap(self._name, end.offset, end.offset + end.unverified_bytes, "open"))
-        for name in self._headless:  # a kill or power cut between its beginning and its first sync leaves one
-            if not self._damaged(name) and (length := remains(self._directory / name, self._seq)[0]):
+        for name in self._headless:
+            length, after_sync = remains(self._directory / name, self._seq)
+            if SegmentReader(self._directory / name).header is not None:
+                continue  # a running writer began it while this was read
+            if after_sync:
+                self._problem(name, 0, _RUINED)
+            elif length:  # a kill or power cut between its beginning and its first sync
                 self._report.gaps.append(Gap(name, 0, length, "open"))
         for head in self._kept.values():
             what = f"a head was kept at seq {head.seq}, but the chain has no such record: its end was cut off"
             self._problem(self._name, 0, what)
         if names:
             _settle(self._directory / str(names[-1]))
-
-    def _damaged(self, headless: str) -> bool:
-        _, after_sync = remains(self._directory / headless, self._seq)
-        if after_sync:
-            self._problem(headless, 0, "its header does not verify though it had reached stable storage")
-        return after_sync
 
     def _problem(self, segment: str, offset: int, what: str) -> None:
         self._report.problems.append(Problem(segment, offset, what))

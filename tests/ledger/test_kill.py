@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,30 @@ async def test_nothing_acknowledged_is_lost_by_kill(directory: Path, clock: Any,
     assert set(acknowledged) <= indexed
     [report] = verify(directory)
     assert (report.problems, {gap.lost for gap in report.gaps}) == ([], {"none"})
+
+
+def test_a_ledger_in_full_flow_verifies_and_can_be_searched(directory: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, str(CHILD), str(directory), "flow", "uvloop"], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    drain = threading.Thread(target=child.stdout.read)
+    try:
+        assert child.stdout.readline() == "opening\n"
+        assert child.stdout.readline().startswith("flow-")
+        drain.start()
+        records = 0
+        for _ in range(40):
+            [report] = verify(directory)
+            assert report.problems == []
+            assert report.records >= records
+            records = report.records
+            with LedgerIndex(directory) as index:
+                assert index.unread == {}
+                assert next(find(index, Filter(limit=1)))["seq"] >= records
+        assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait()
+        drain.join()
+        child.stdout.close()
