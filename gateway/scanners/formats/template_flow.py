@@ -54,11 +54,39 @@ def targets(node: nodes.Node) -> list[str]:
     return [name] if (name := variable(node)) else []
 
 
+def _is_namespace_call(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "namespace"
+
+
+def _namespaces(tree: nodes.Template) -> tuple[frozenset[str], frozenset[int]]:
+    """The names that are set to `namespace(…)`, and the ids of nodes by which a namespace could get a second name.
+
+    A namespace is the only value that can be changed in place, so every rule here about where values come from holds
+    only as long as each has one name.
+    """
+    named: set[str] = set()
+    plain: set[int] = set()
+    for node in walk(tree):
+        if isinstance(node, nodes.Assign) and isinstance(node.target, nodes.Name) and _is_namespace_call(node.node):
+            named.add(node.target.name)
+            plain.add(id(node.node))
+        elif isinstance(node, nodes.Getattr):
+            plain.add(id(node.node))
+    loose = {
+        id(n)
+        for n in walk(tree)
+        if id(n) not in plain
+        and (_is_namespace_call(n) or (isinstance(n, nodes.Name) and n.ctx == "load" and n.name in named))
+    }
+    return frozenset(named), frozenset(loose)
+
+
 class Sources:
     """Every expression that each variable of one template may take its value from."""
 
     def __init__(self, tree: nodes.Template) -> None:
         self.macros = {n.name: n for n in walk(tree) if isinstance(n, nodes.Macro)}
+        self.namespaces, self.loose_namespaces = _namespaces(tree)
         self._of: dict[str, list[nodes.Node]] = defaultdict(list)
         for node in walk(tree):
             self._collect(node)
@@ -143,8 +171,11 @@ class Sources:
         """True where the template itself composes the string that would be used as a key."""
         if node is None or self.is_numeric(node):
             return False
-        if isinstance(node, nodes.Const | nodes.Compare | nodes.Test | nodes.Not | nodes.Slice):
-            return False  # literals are checked wherever they stand
+        if isinstance(node, nodes.Const):
+            # Dunder literals are findings wherever they stand; a private name is one only as a key.
+            return isinstance(node.value, str) and node.value.startswith("_")
+        if isinstance(node, nodes.Compare | nodes.Test | nodes.Not | nodes.Slice):
+            return False
         if isinstance(node, nodes.Add):
             return not (self.is_numeric(node.left) or self.is_numeric(node.right))
         if isinstance(node, nodes.Mul):
@@ -162,7 +193,9 @@ class Sources:
     def _call_makes_a_key(self, node: nodes.Call) -> bool:
         callee = node.node
         if isinstance(callee, nodes.Name):
-            return callee.name not in ("range", "namespace") and (callee.name != "dict" or bool(node.args))
+            if callee.name not in ("range", "namespace", "dict"):
+                return True
+            return any(self.makes_a_key(child) for child in (*node.args, *(keyword.value for keyword in node.kwargs)))
         if isinstance(callee, nodes.Getattr) and callee.attr in _SAFE_KEY_METHODS:
             return self.makes_a_key(callee.node) or any(self.makes_a_key(a) for a in node.args)
         return True

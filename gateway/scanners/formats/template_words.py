@@ -38,14 +38,30 @@ FILTERS = _words(
     "round min max sum reverse wordcount truncate striptags from_json fromjson"
 )
 
+ATTRIBUTE_ARGUMENTS = {
+    "selectattr": 0,
+    "rejectattr": 0,
+    "groupby": 0,
+    "sum": 0,
+    "join": 1,
+    "unique": 1,
+    "min": 1,
+    "max": 1,
+    "sort": 2,
+}
+"""Filters that read attributes by name, and the position of that argument (it may also be called `attribute`)."""
+
+MAPPED_FILTERS = FILTERS - ATTRIBUTE_ARGUMENTS.keys() - {"map", "select", "reject"}
+"""What `map` may apply by name: no filter that itself takes names."""
+
 TESTS = _words(
     "defined undefined none string mapping iterable sequence number integer float boolean true false equalto eq == ne "
     "!= in lt < lessthan gt > greaterthan le <= ge >= even odd divisibleby sameas upper lower escaped callable"
 )
 
 GADGET_NAMES = _words(
-    "cycler lipsum joiner self super config request session g url_for get_flashed_messages current_app app environ os "
-    "sys builtins eval exec open import_module getattr globals locals vars caller varargs kwargs debug context"
+    "cycler lipsum joiner self super config request url_for get_flashed_messages current_app environ os sys builtins "
+    "eval exec open import_module getattr setattr globals locals vars caller varargs kwargs"
 )
 """Names that some environments bind to objects whose attributes lead to the interpreter."""
 

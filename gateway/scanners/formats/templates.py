@@ -28,7 +28,7 @@ _MAX_FINDINGS = 20
 _MAX_BINDERS = 1_000  # what follows values through a template takes time by the square of these
 _BINDERS = (nodes.Assign, nodes.AssignBlock, nodes.For, nodes.Macro, nodes.With)
 
-_DUNDER = re.compile(r"__[A-Za-z]|[A-Za-z]__\Z|\A_+\Z")
+_DUNDER = re.compile(r"(?<![A-Za-z0-9])__[A-Za-z]")
 _ATTRIBUTE_PATH = re.compile(r"[A-Za-z0-9][\w-]*(?:\.[A-Za-z0-9][\w-]*)*\Z")
 _STEERING = re.compile(r"https?://|<script|ignore (?:all|any|the|your) (?:previous|prior|other)\b", re.IGNORECASE)
 
@@ -135,9 +135,14 @@ def _node_faults(node: nodes.Node, sources: Sources) -> _Faults:
     elif isinstance(node, nodes.Name):
         if node.name.startswith("__") or (node.ctx == "load" and node.name in words.GADGET_NAMES):
             yield "gadget", "a name that leads out of the data", node.name
+        elif id(node) in sources.loose_namespaces:
+            yield "not-allowed", "a namespace that is passed on under another name", node.name
     elif isinstance(node, nodes.Keyword):
-        if "__" in node.key:
+        if "__" in node.key or not node.key.isascii():  # the compiler folds look-alikes of "_" into it (NFKC)
             yield "gadget", "a keyword with the name of a special attribute", node.key
+    elif isinstance(node, nodes.NSRef):
+        if node.attr.startswith("_") or node.name not in sources.namespaces:
+            yield "gadget", "an attribute set on something that is no namespace of the template", node.attr
     elif isinstance(node, nodes.Call):
         yield from _call_faults(node, sources)
     elif isinstance(node, nodes.Filter):
@@ -165,6 +170,8 @@ def _call_faults(node: nodes.Call, sources: Sources) -> _Faults:
     callee = node.node
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         yield "not-allowed", "a call with unpacked arguments", ""
+    if id(node) in sources.loose_namespaces:
+        yield "not-allowed", "a namespace that is not simply set to a name", ""
     if isinstance(callee, nodes.Getattr):
         is_cycle = (
             isinstance(callee.node, nodes.Name) and callee.node.name == "loop" and callee.attr in ("cycle", "changed")
@@ -186,14 +193,12 @@ def _filter_faults(node: nodes.Filter) -> _Faults:
         yield "not-allowed", "a filter with unpacked arguments", node.name
     if node.name in ("map", "select", "reject") and node.args:
         function = node.args[0]
-        allowed = words.FILTERS if node.name == "map" else words.TESTS
+        allowed = words.MAPPED_FILTERS if node.name == "map" else words.TESTS
         if not isinstance(function, nodes.Const) or function.value not in allowed:
             yield "gadget", "a filter applied by a name that is not on the allow-list", node.name
     attributes = [k.value for k in node.kwargs if k.key in ("attribute", "attr")]
-    if node.name in ("selectattr", "rejectattr", "groupby"):
-        attributes += node.args[:1]
-    if node.name in ("sum", "join"):
-        attributes += node.args[1:2] if node.name == "join" else node.args[:1]
+    if node.name in words.ATTRIBUTE_ARGUMENTS:
+        attributes += node.args[words.ATTRIBUTE_ARGUMENTS[node.name] :][:1]
     if node.name in ("selectattr", "rejectattr") and len(node.args) > 1:
         test = node.args[1]
         if not isinstance(test, nodes.Const) or test.value not in words.TESTS:

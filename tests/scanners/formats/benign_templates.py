@@ -188,4 +188,7 @@ REPAIRED_THINKING = """{%- for message in messages %}{%- set content = message.c
 {%- set _pre = _tail.split('<tool_call>')[0] %}{%- set _post = _tail.split('<tool_call>')[1] %}
 {%- set content = _head + '<think>' + _pre + '</think>' + '<tool_call>' + _post %}{%- endif %}{{- content }}{%- endfor %}"""
 
+UNDERSCORES = """{%- for tool in tools %}{{ tool.name | replace('_', '-') }} {{ 'mcp__' ~ tool.name.split('__')[0] }}{% endfor %}
+{%- for _ in range(3) %}.{% endfor %}{% set _type = messages[0]['content_type'] %}{{ _type }}"""
+
 ALL = {name: text for name, text in list(globals().items()) if name.isupper() and isinstance(text, str)}

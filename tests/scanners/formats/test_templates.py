@@ -8,6 +8,21 @@ from gateway.scanners.formats.templates import check_template, inspect
 from gateway.scanners.reader import BytesReader
 
 GADGETS = {
+    "namespace under two names": "{% set a = namespace(k='x') %}{% set b = a %}{% set b.k = 'cl' ~ 'ass' %}{{ x[a.k] }}",
+    "namespace through a macro": "{% set a = namespace(k=1) %}{% macro m(p) %}{% set p.k = 'cl' ~ 'ass' %}{% endmacro %}{{ m(a) }}{{ x[a.k] }}",
+    "namespace in a list": "{% set l = [namespace(k='a' ~ 'b')] %}{{ x[l[0].k] }}",
+    "namespace in a loop": "{% set a = namespace(k=1) %}{% for b in [a] %}{% set b.k = 'cl' ~ 'ass' %}{% endfor %}{{ x[a.k] }}",
+    "namespace attribute private": "{% set a = namespace() %}{% set a.__class__ = 1 %}",
+    "keyword of look-alikes": "{{ x[dict(_\ufe4dclass\ufe4d_=1)|list|first] }}",
+    "key kept in a dict": "{% set d = {'k': 'cl' ~ 'ass'} %}{{ x[d.k] }}",
+    "key kept in messages": "{% set messages = [{'k': 'cl' ~ 'ass'}] %}{{ x[messages[0].k] }}",
+    "private key by variable": "{% macro m() %}{% endmacro %}{% set k = '_environment' %}{{ m[k] }}",
+    "key from json": "{{ x['\"\\\\u005f\"'|from_json] }}",
+    "sort by position": "{{ messages|sort(false, false, bos_token) }}",
+    "unique by position": "{{ messages|unique(false, bos_token) }}",
+    "map groupby": "{{ messages|map('groupby', bos_token) }}",
+    "map map": "{{ messages|map('map', attribute=bos_token) }}",
+    "loop cycle key": "{% for i in m %}{{ x[loop.cycle('a', 'b')] }}{% endfor %}",
     "subclasses": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
     "item dunder": "{{ messages['__class__'] }}",
     "escaped dunder": "{{ messages['\\x5f\\x5fclass\\x5f\\x5f'] }}",
@@ -125,6 +140,7 @@ COSTS = {
     + "{% for i in range(s60) %}a{% endfor %}",
     "range through a cycle": "{% set b = a %}{% set a = b %}{% set a = 900000 %}{% for i in range(b) %}{% endfor %}",
     "many assignments": "{% set a = 1 %}" * 1100,
+    "doubling under two names": "{% set a = namespace(s='a') %}{% set b = a %}{% for i in range(40) %}{% set a.s = b.s ~ b.s %}{% endfor %}",
     "tenfold": "{% set ns = namespace(s='a') %}{% for i in range(40) %}{% set ns.s = ns.s * 10 %}{% endfor %}",
     "recursive macro": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(50) }}",
     "mutual macros": "{% macro f(n) %}{{ g(n) }}{% endmacro %}{% macro g(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}",
@@ -180,7 +196,7 @@ def test_what_is_not_on_the_allow_list_is_a_template_finding(name):
 @pytest.mark.parametrize("name", sorted(COSTS))
 def test_templates_that_would_not_end_are_dos_findings(name):
     found = check_template(COSTS[name], "")
-    expected = FindingClass.TEMPLATE if name == "power" else FindingClass.DOS
+    expected = FindingClass.TEMPLATE if name in ("power", "doubling under two names") else FindingClass.DOS
     assert any(f.cls is expected and f.severity is Severity.HIGH for f in found), found
 
 
