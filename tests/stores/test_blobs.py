@@ -137,7 +137,7 @@ async def test_a_large_file_named_by_a_git_id_is_verified_too(store: LocalBlobSt
     digest = hashlib.sha1(b"blob %d\0" % size)
     for right in (True, False):
         staging = await store.stage(size)
-        for n in range(65):
+        for _ in range(65):
             await staging.write(block)
             if right:
                 digest.update(block)
