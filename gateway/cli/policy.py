@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from gateway.shipped import policy_data_dir, rego_dir
 
     rego = (args.rego or rego_dir()).resolve()
-    bundle = Bundle.load(rego, policy_data_dir(), args.profile, args.policy_data)
+    bundle = Bundle.load(rego, policy_data_dir(), args.profile, args.policy_data, with_tests=True)
     if args.policy_command == "check":
         _print_check(bundle, as_json=args.json)
         return EXIT_DONE

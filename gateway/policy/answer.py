@@ -29,6 +29,7 @@ _SEVERITIES = {severity.value: rank for rank, severity in enumerate(Severity)}
 
 MAX_REASONS = 20_000
 MAX_WORDS = 4_000
+MAX_PATH = 1_000_000  # a path is the stranger's, and as long as the question let it be
 
 
 def _is_paths(value: Any) -> bool:
@@ -75,13 +76,13 @@ def parse(value: Any, question: Mapping[str, Any]) -> Decision:
 def _agree(decision: Decision, question: Mapping[str, Any]) -> None:
     """The parts must not contradict each other or the question."""
     allowed = decision.effect is Effect.ALLOW
-    if question["scope"] == "file":
+    if question.get("scope") == "file":
         if decision.files:
             raise _malformed("files", "names files in scope file")
         if allowed and decision.reasons:
             raise _malformed("reasons", "refuses what effect allows")
         return
-    asked = {file["path"] for file in question["revision"]["files"]}
+    asked = _asked(question)
     unknown = decision.files.keys() - asked
     if unknown:
         raise _malformed("files", f"names {min(unknown)!r}, which the question does not hold")
@@ -93,6 +94,14 @@ def _agree(decision: Decision, question: Mapping[str, Any]) -> None:
     for reason in decision.reasons:
         if decision.files.get(reason.path) not in {FileEffect.DENY, FileEffect.HIDE}:
             raise _malformed("reasons", f"{reason.rule} refuses {reason.path or 'the revision'!r}, which effect allows")
+
+
+def _asked(question: Mapping[str, Any]) -> set[str]:
+    """The paths in a question; of one that lacks its parts (the policy refuses it) those that are there."""
+    revision = question.get("revision")
+    files = revision.get("files") if isinstance(revision, dict) else None
+    entries = [f for f in files if isinstance(f, dict)] if isinstance(files, list) else []
+    return {path for f in entries if isinstance(path := f.get("path"), str)}
 
 
 def _malformed(where: str, what: str) -> PolicyError:
@@ -116,13 +125,13 @@ def _list(value: Any, where: str) -> list[Any]:
     return value
 
 
-def _text(value: Any, where: str, *, empty: bool = False) -> str:
+def _text(value: Any, where: str, *, empty: bool = False, most: int = MAX_WORDS) -> str:
     if not isinstance(value, str):
         raise _malformed(where, f"is {_kind(value)}, not a string")
     if not value and not empty:
         raise _malformed(where, "is empty")
-    if len(value) > MAX_WORDS:
-        raise _malformed(where, f"has {len(value)} characters; {MAX_WORDS} are the most")
+    if len(value) > most:
+        raise _malformed(where, f"has {len(value)} characters; {most} are the most")
     return value
 
 
@@ -141,7 +150,8 @@ def _kind(value: Any) -> str:
 
 def _reason(value: Any, where: str) -> Reason:
     fields = _object(value, frozenset(_REASON_KEYS), where)
-    texts = {k: _text(fields[k], f"{where}.{k}", empty=k in {"path", "evidence"}) for k in _REASON_KEYS}
+    texts = {k: _text(fields[k], f"{where}.{k}", empty=k == "evidence") for k in _REASON_KEYS if k != "path"}
+    texts["path"] = _text(fields["path"], f"{where}.path", empty=True, most=MAX_PATH)
     if texts["severity"] not in _SEVERITIES:
         raise _malformed(f"{where}.severity", f"is the unknown word {texts['severity'][:40]!r}")
     if "/" not in texts["rule"]:

@@ -36,9 +36,14 @@ class Bundle:
     data_digest: str
 
     @classmethod
-    def load(cls, rego_dir: Path, data_dir: Path, profile: str, overlays: Sequence[Path] = ()) -> Bundle:
-        """Read, merge and check everything. Raises ConfigError that lists every mistake, one line each."""
-        modules, mistakes = read_modules(rego_dir)
+    def load(
+        cls, rego_dir: Path, data_dir: Path, profile: str, overlays: Sequence[Path] = (), *, with_tests: bool = False
+    ) -> Bundle:
+        """Read, merge and check everything; the `*_test.rego` only where asked for (serving has no use of them).
+
+        Raises ConfigError that lists every mistake, one line each.
+        """
+        modules, mistakes = read_modules(rego_dir, with_tests=with_tests)
         data, data_mistakes = data_layers.merge(data_layers.layers(data_dir, profile, overlays))
         report = checks.check(modules, rego_dir, data)
         mistakes += [*report.mistakes, *data_mistakes]
@@ -59,13 +64,14 @@ class Bundle:
         )
 
 
-def read_modules(rego_dir: Path) -> tuple[list[Module], list[str]]:
-    """Every `*.rego` below the folder in the order of its path, and what could not be read."""
+def read_modules(rego_dir: Path, *, with_tests: bool) -> tuple[list[Module], list[str]]:
+    """The `*.rego` below the folder in the order of their paths, and what could not be read."""
     if not rego_dir.is_dir():
         raise ConfigError(f"the Rego folder {rego_dir} does not exist", code="config/policy")
     modules: list[Module] = []
     mistakes: list[str] = []
-    paths = sorted(p for p in rego_dir.rglob("*.rego") if p.is_file())
+    found = (p for p in rego_dir.rglob("*.rego") if p.is_file())
+    paths = sorted(p for p in found if with_tests or not p.name.endswith("_test.rego"))
     if not paths:
         mistakes.append(f"{rego_dir}: holds no .rego file")
     if len(paths) > MAX_MODULES:

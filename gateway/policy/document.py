@@ -52,21 +52,27 @@ def build(query: Query, *, instance: str = "gateway", mode: str = "serve") -> Do
     if query.scope == "file":
         value["artifact"] = _artifact(query)
         value["parent"] = query.parent
+    return document_of(value)
+
+
+def document_of(value: dict[str, Any]) -> Document:
+    """An input document that exists as an object already (a stored one, a sample). Raises as `build` does."""
     encoded = _encode(value)
     if len(encoded) > MAX_INPUT_BYTES:
         raise PolicyError(
-            f"the facts of {query.repo.repo} fill {len(encoded)} bytes; a policy question holds {MAX_INPUT_BYTES}",
-            code="pdp/malformed",
+            f"the facts fill {len(encoded)} bytes; a policy question holds {MAX_INPUT_BYTES}", code="pdp/malformed"
         )
     return Document(value, encoded, digest(value))
 
 
 def relevant(value: dict[str, Any]) -> dict[str, Any]:
     """The document without `environment.now`, `subject.client` and `subject.address`: what is stored for replay."""
+    left_out = {"environment": {"now"}, "subject": {"client", "address"}}
     return {
-        **value,
-        "environment": {k: v for k, v in value["environment"].items() if k != "now"},
-        "subject": {k: v for k, v in value["subject"].items() if k not in {"client", "address"}},
+        key: {k: v for k, v in part.items() if k not in left_out[key]}
+        if key in left_out and isinstance(part, dict)
+        else part
+        for key, part in value.items()
     }
 
 

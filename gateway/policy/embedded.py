@@ -81,8 +81,11 @@ class EmbeddedEngine:
     async def decide(self, query: Query) -> Decision:
         """Evaluate `data.gateway.decision`. Raises PolicyError (pdp/timeout, crashed, error, undefined, malformed,
         unavailable)."""
+        return await self.evaluate(document.build(query))
+
+    async def evaluate(self, question: document.Document) -> Decision:
+        """`decide` for a document that exists already (replay, samples)."""
         started = perf_counter()
-        question = document.build(query)
         self._refuse_killer(question.digest)
         # The evaluation goes on when the caller is gone: a cut connection must not cost a worker.
         frame, engine = await asyncio.shield(self._background(self._evaluate(question)))

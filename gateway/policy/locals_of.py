@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.policy.capabilities import ARITIES
-from gateway.policy.syntax import ModuleTree, RuleTree, as_node, dotted, nodes, path_of, references, word_at
+from gateway.policy.syntax import ModuleTree, RuleTree, as_node, children, dotted, nodes, path_of, references, word_at
 
 
 def declared(tree: ModuleTree, rule: RuleTree) -> frozenset[str]:
@@ -72,9 +72,6 @@ def _statements(value: Any) -> Iterator[dict[str, Any]]:
     todo = [value]
     while todo:
         current = todo.pop()
-        if isinstance(current, dict):
-            if "literal" in current:
-                yield current
-            todo.extend(current.values())
-        elif isinstance(current, list):
-            todo.extend(current)
+        if isinstance(current, dict) and "literal" in current:
+            yield current
+        todo.extend(children(current))

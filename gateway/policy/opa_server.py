@@ -88,8 +88,11 @@ class OpaServerEngine:
     async def decide(self, query: Query) -> Decision:
         """Evaluate `data.gateway.decision`. Raises PolicyError (pdp/timeout, error, undefined, malformed,
         unavailable)."""
+        return await self.evaluate(document.build(query))
+
+    async def evaluate(self, question: document.Document) -> Decision:
+        """`decide` for a document that exists already (replay, samples)."""
         started = perf_counter()
-        question = document.build(query)
         body = await self._ask(question)
         if "policy" not in _result(body):
             await self._push()

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from gateway.policy.locals_of import declared
 from gateway.policy.names import Table
-from gateway.policy.syntax import ModuleTree, RefPath, dotted, references
+from gateway.policy.syntax import ModuleTree, RefPath, RuleTree, dotted, references
 
 
 def find(trees: Sequence[ModuleTree], table: Table) -> list[str]:
     """One sentence per cycle, with the place of the rule in which it was entered."""
     edges: dict[RefPath, set[RefPath]] = {}
-    places: dict[RefPath, str] = {}
+    where: dict[RefPath, tuple[ModuleTree, RuleTree]] = {}
     for tree in trees:
         for rule in tree.rules:
-            places.setdefault(rule.name, tree.place(rule.node))
+            where.setdefault(rule.name, (tree, rule))
             own = declared(tree, rule)
             for reference in references(rule.content):
                 # A call is never of a local variable: a local of that name must not hide it.
@@ -24,10 +24,11 @@ def find(trees: Sequence[ModuleTree], table: Table) -> list[str]:
                 target = table.absolute(reference.path, tree)
                 if target is not None:
                     edges.setdefault(rule.name, set()).update(table.matches(target))
-    return [
-        f"{places[cycle[0]]}: recursion: {' -> '.join(dotted(p[1:]) for p in (*cycle, cycle[0]))}"
-        for cycle in _cycles(edges)
-    ]
+    found = []
+    for cycle in _cycles(edges):
+        tree, rule = where[cycle[0]]
+        found.append(f"{tree.place(rule.node)}: recursion: {' -> '.join(dotted(p[1:]) for p in (*cycle, cycle[0]))}")
+    return found
 
 
 def _cycles(edges: Mapping[RefPath, set[RefPath]]) -> list[tuple[RefPath, ...]]:

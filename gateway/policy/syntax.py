@@ -137,20 +137,24 @@ def as_node(value: Any) -> Node | None:
     return None
 
 
+def children(value: Any) -> list[Any]:
+    """What a JSON value holds that may hold nodes, last first (as a stack wants it)."""
+    if isinstance(value, list):
+        return [inner for inner in reversed(value) if isinstance(inner, dict | list)]
+    return [inner for key, inner in reversed(value.items()) if key != "span" and isinstance(inner, dict | list)]
+
+
 def nodes(value: Any) -> Iterator[Node]:
     """Every node in a tree, outermost first."""
     todo = [value]
     while todo:
         current = todo.pop()
-        if isinstance(current, list):
-            todo.extend(reversed(current))
-        elif isinstance(current, dict):
-            node = as_node(current)
-            if node is not None:
-                yield node
-                todo.extend(reversed(list(node.fields.values())))
-            else:
-                todo.extend(reversed(list(current.values())))
+        node = as_node(current)
+        if node is not None:
+            yield node
+            todo.extend(children(node.fields))
+        elif isinstance(current, dict | list):
+            todo.extend(children(current))
 
 
 def path_of(value: Any) -> RefPath:
@@ -189,10 +193,7 @@ def references(value: Any) -> Iterator[Reference]:
         current = todo.pop()
         node = as_node(current)
         if node is None:
-            if isinstance(current, list):
-                todo.extend(reversed(current))
-            elif isinstance(current, dict):
-                todo.extend(reversed(list(current.values())))
+            todo.extend(children(current) if isinstance(current, dict | list) else ())
         elif node.kind == "Call":
             yield Reference(path_of(node.fields["fcn"]), node, node.fields["params"])
             todo.extend(reversed(node.fields["params"]))
@@ -201,7 +202,7 @@ def references(value: Any) -> Iterator[Reference]:
                 yield Reference(path, node, None)
             todo.extend(_inside(node))
         else:
-            todo.extend(reversed(list(node.fields.values())))
+            todo.extend(children(node.fields))
 
 
 def _inside(node: Node) -> Iterator[Any]:

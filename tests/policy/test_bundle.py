@@ -158,6 +158,13 @@ def test_refuses_a_library_that_is_not_laid_out(tmp_path: Path, files: dict[str,
     assert words in mistakes(tmp_path, files)
 
 
+def test_tests_are_no_part_of_what_is_served(tmp_path: Path) -> None:
+    rego, data = tiny.write(tmp_path, {"lib/broken_test.rego": "package {"})
+    bundle = Bundle.load(rego, data, "balanced")
+    assert bundle.tests == ()
+    assert bundle.policy_digest == tiny.load(tmp_path / "other").policy_digest
+
+
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     told = mistakes(tmp_path, {"lib/a.rego": "package gateway.lib.a\n\np := 1.5\n", "lib/b.rego": "package other\n"})
     assert "lib/a.rego:3:6" in told

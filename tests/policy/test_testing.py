@@ -17,7 +17,7 @@ HEAD = "package gateway.lib.extra_test\n\nimport rego.v1\n\n"
 
 async def report_of(root: Path, files: dict[str, str | None]) -> testing.Report:
     rego, data = tiny.write(root, {**tiny.SAMPLES, **files})
-    return await testing.run(Bundle.load(rego, data, "balanced"), rego, data)
+    return await testing.run(Bundle.load(rego, data, "balanced", with_tests=True), rego, data)
 
 
 async def only(root: Path, body: str) -> testing.Result:
@@ -81,7 +81,7 @@ async def test_a_test_that_kills_its_worker_is_an_error_and_the_rest_runs(tmp_pa
 )
 async def test_samples_that_do_not_hold(tmp_path: Path, files: dict[str, str | None], words: str) -> None:
     rego, data = tiny.write(tmp_path, {k: v for k, v in {**tiny.SAMPLES, **files}.items() if v is not None})
-    report = await testing.run(Bundle.load(rego, data, "balanced"), rego, data)
+    report = await testing.run(Bundle.load(rego, data, "balanced", with_tests=True), rego, data)
     assert not report.passed
     assert any(words in r.detail for r in report.results), report.results
 
@@ -91,7 +91,7 @@ async def test_a_sample_may_bring_its_profile_and_data(tmp_path: Path) -> None:
     sample.update(profile="own", data_overlay={"config": {"denylist": {"other/repo": True}}})
     rego, data = tiny.write(tmp_path, {**tiny.SAMPLES, "rules/denylist/repo/more.json": json.dumps(sample)})
     (data / "profiles" / "own.yaml").write_text("config: {denylist: {bad/repo: false}}")
-    report = await testing.run(Bundle.load(rego, data, "balanced"), rego, data)
+    report = await testing.run(Bundle.load(rego, data, "balanced", with_tests=True), rego, data)
     assert report.passed, report.results
 
 

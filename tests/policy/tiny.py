@@ -132,7 +132,7 @@ def sample(repo_id: str, **expected: Any) -> str:
 
 def load(root: Path, files: Mapping[str, str | None] | None = None) -> Bundle:
     rego, data = write(root, files)
-    return Bundle.load(rego, data, "balanced")
+    return Bundle.load(rego, data, "balanced", with_tests=True)
 
 
 def unchecked(modules: Mapping[str, str], data: Mapping[str, Any] = DATA) -> Bundle:
