@@ -76,9 +76,9 @@ unknown := {system.problem("system/rule-unknown", sentence) |
 	sentence := sprintf("data.config.rules names '%s', which is no rule of this library", [id])
 }
 
-system_scope := "file" if object.get(input, "scope", null) == "file"
+system_scope := "file" if object.get(system.asked, "scope", null) == "file"
 
-system_scope := "revision" if object.get(input, "scope", null) != "file"
+system_scope := "revision" if object.get(system.asked, "scope", null) != "file"
 
 # The id of a rule is its place: no rule speaks under another's name.
 rule_id(category, name) := sprintf("%s/%s", [category, replace(name, "_", "-")])

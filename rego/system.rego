@@ -13,7 +13,7 @@ import data.gateway.lib.text
 
 # Problems of the input: sentences, by reason id.
 problems contains problem("system/contract", "the input does not speak contract v1") if {
-	object.get(input, "contract", null) != "v1"
+	object.get(asked, "contract", null) != "v1"
 }
 
 problems contains problem(
@@ -21,7 +21,7 @@ problems contains problem(
 	sprintf("input.%s is missing or not of type %s", [concat(".", path), wanted]),
 ) if {
 	some [path, wanted] in input_types
-	type_name(object.get(input, path, null)) != wanted
+	type_name(object.get(asked, path, null)) != wanted
 }
 
 problems contains problem(
@@ -29,10 +29,10 @@ problems contains problem(
 	sprintf("input.%s has a value that the contract does not know", [concat(".", path)]),
 ) if {
 	some [path, words] in input_words
-	not object.get(input, path, null) in words
+	not object.get(asked, path, null) in words
 }
 
-problems contains problem("system/input", "input.environment.now is not an RFC 3339 time") if not clock.now
+problems contains problem("system/input", "input.environment.now is not an RFC 3339 time") if not has_time
 
 problems contains problem("system/input", "input.repo.license.declared holds something that is not text") if {
 	some entry in list_at(["repo", "license", "declared"])
@@ -43,7 +43,7 @@ problems contains problem(
 	"system/input",
 	sprintf("%s of input.revision.files is malformed", [text.line(sprintf("entry %d", [index]), 40)]),
 ) if {
-	object.get(input, "scope", null) == "revision"
+	object.get(asked, "scope", null) == "revision"
 	some index, file in list_at(["revision", "files"])
 	not file_entry(file)
 }
@@ -54,31 +54,31 @@ problems contains problem("system/input", "an entry of input.evidence.hub is mal
 }
 
 problems contains problem("system/input", "input.artifact is missing or malformed") if {
-	object.get(input, "scope", null) == "file"
-	not file_entry(object.get(input, "artifact", null))
+	object.get(asked, "scope", null) == "file"
+	not file_entry(object.get(asked, "artifact", null))
 }
 
 problems contains problem("system/input", "input.artifact.sha256 is not text") if {
-	object.get(input, "scope", null) == "file"
-	not is_string(object.get(input, ["artifact", "sha256"], ""))
+	object.get(asked, "scope", null) == "file"
+	not is_string(object.get(asked, ["artifact", "sha256"], ""))
 }
 
 problems contains problem(
 	"system/input",
 	"a file decision needs input.parent, the digest of its revision's input",
 ) if {
-	object.get(input, "scope", null) == "file"
-	object.get(input, "parent", "") in {"", null}
+	object.get(asked, "scope", null) == "file"
+	object.get(asked, "parent", "") in {"", null}
 }
 
 problems contains problem("system/input", "a scan report is malformed") if {
-	object.get(input, "scope", null) == "file"
+	object.get(asked, "scope", null) == "file"
 	some report in list_at(["evidence", "reports"])
 	not scan_report(report)
 }
 
 problems contains problem("system/action", "this gateway only reads: publishing is not decided here") if {
-	object.get(input, "action", null) == "publish"
+	object.get(asked, "action", null) == "publish"
 }
 
 # Problems of the data.
@@ -135,6 +135,8 @@ default config := {}
 
 config := data.config if is_object(data.config)
 
+has_time if clock.ns(object.get(asked, ["environment", "now"], ""))
+
 has_entitlements if is_object(data.entitlements)
 
 has_waivers if is_object(data.waivers)
@@ -153,13 +155,18 @@ problem(id, sentence) := {
 	"evidence": "",
 }
 
+# The input, where it is an object at all.
+default asked := {}
+
+asked := input if is_object(input)
+
 # The array of the input at a path; empty where there is something else (that is a problem of its own).
 list_at(path) := value if {
-	value := object.get(input, path, null)
+	value := object.get(asked, path, null)
 	is_array(value)
 }
 
-list_at(path) := [] if not is_array(object.get(input, path, null))
+list_at(path) := [] if not is_array(object.get(asked, path, null))
 
 file_entry(file) if {
 	is_string(file.path)
