@@ -70,7 +70,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             _limiter(settings.limits, core.clock),
             core.admission,
             core.recording,
-            Files(core.delivery, core.recording, metrics),
+            Files(core.delivery, core.recording, metrics, stalled_s=settings.server.stalled_s),
             ops,
             metrics,
             trusted,

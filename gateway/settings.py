@@ -34,6 +34,7 @@ class Server(_Section):
     trusted_proxies: list[str] = []
     unsafe_allow_exposed: bool = False
     drain_s: Seconds = 30.0
+    stalled_s: Seconds = 120.0
 
 
 class State(_Section):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from gateway.domain.artifact import Artifact
 from gateway.domain.decision import Decision
@@ -12,7 +13,8 @@ from gateway.domain.subject import Client, Subject
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The frame of one request. `mode` is "serve" or "check"; `target` the raw request target, for the record."""
+    """The frame of one request. `mode` is "serve" or "check"; `target` the raw request target, for the record;
+    `started_s` the monotonic time of its arrival."""
 
     request_id: str
     method: str
@@ -20,6 +22,7 @@ class RequestContext:
     client: Client
     address: str
     mode: str = "serve"
+    started_s: float = field(default_factory=time.monotonic)
     target: str = ""
 
 

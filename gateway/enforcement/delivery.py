@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from gateway.domain.artifact import Span
-from gateway.domain.errors import IntegrityError, ScanError, StoreError
+from gateway.domain.artifact import Artifact, Span
+from gateway.domain.errors import IntegrityError
 from gateway.domain.evidence import JudgedSpan
 from gateway.enforcement.context import GrantedFile
 from gateway.enforcement.fills import Fill, Fills
 from gateway.enforcement.integrity import Integrity
-from gateway.ports import BlobStore, Upstream
+from gateway.enforcement.staged import equals, opened
+from gateway.ports import BlobInfo, BlobStore, Upstream
 
-COMMIT_WAIT_S = 8.0
+AGAIN_BYTES = 8 * 1024 * 1024  # judged spans up to this size are read again for a range; beyond, the fill is waited for
+_PROVEN_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,13 @@ class OpenFile:
 
     fd: int
     fill: Fill | None
+    spans: tuple[JudgedSpan, ...] = ()
 
     async def available(self, offset: int) -> int:
         """How far the bytes may be sent from `offset` on; waits while a fill holds them. Raises its error."""
         if self.fill is None:
             raise AssertionError("a committed blob is wholly available")
-        return await self.fill.wait_released(offset)
+        return await self.fill.wait_released(offset, self.spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,94 +53,94 @@ class Delivery:
         self._upstream = upstream
         self._fills = fills
         self._integrity = integrity
+        self._proven: OrderedDict[tuple[str, tuple[JudgedSpan, ...]], None] = OrderedDict()
 
     @asynccontextmanager
     async def open(self, granted: GrantedFile, span: Span, *, whole: bool) -> AsyncIterator[OpenFile | OpenBytes]:
         """The bytes of `span`. `whole` tells a plain GET, which may stream while the file is filled.
 
-        Raises UpstreamError, IntegrityError, StoreError, ScanError (a range of a file that is not here yet: ask again).
+        Waits for as long as it takes: the caller says when to give up. The blob stays pinned inside the block.
+        Raises UpstreamError, IntegrityError, StoreError.
         """
         async with self._store.pin(granted.sha256) as blob:
-            if blob is not None:
-                with _opened(os.open(blob.path, os.O_RDONLY)) as fd:
-                    yield OpenFile(fd, None)
+            if blob is None and not whole and (judged := _covering(granted.spans, span)):
+                yield OpenBytes(await self._judged_bytes(granted, span, judged))
                 return
-        if not whole and (judged := _covering(granted.spans, span)) is not None:
-            yield OpenBytes(await self._judged_bytes(granted, span, judged))
-            return
-        fill = self._fills.start(granted.artifact, granted.access)
-        await fill.bind(granted.spans)
-        if not whole:
-            await self._wait_committed(granted, fill)
-        with _opened(await _descriptor(fill)) as fd:
-            yield OpenFile(fd, fill)
+            if blob is None:
+                fill = self._fills.start(granted.artifact, granted.access)
+                if await fill.bind(granted.spans) and whole:
+                    await fill.wait_staged()
+                    with _closing(fill.descriptor()) as fd:
+                        yield OpenFile(fd, fill, granted.spans)
+                    return
+                blob = await fill.wait_committed()
+            await self._prove(granted, blob)
+            with _closing(opened(blob.path)) as fd:
+                yield OpenFile(fd, None)
 
-    async def _wait_committed(self, granted: GrantedFile, fill: Fill) -> None:
-        try:
-            async with asyncio.timeout(COMMIT_WAIT_S):
-                await fill.wait_committed()
-        except TimeoutError:
-            done = 100 * fill.written // max(1, fill.size_bytes)
-            raise ScanError(
-                f"{granted.artifact.path!r} is being fetched ({done} %); a range of it is served once it is verified",
-                code="fill/under-way",
-            ) from None
+    def progress(self, artifact: Artifact) -> str:
+        """How far the fill of a file is, in words; "" where none is under way."""
+        fill = self._fills.running(artifact)
+        if fill is None or fill.is_over:
+            return ""
+        return f" ({100 * fill.written // max(1, fill.size_bytes)} % so far)"
+
+    async def _prove(self, granted: GrantedFile, blob: BlobInfo) -> None:
+        """What was judged by ranges must be in the blob as well, once per process. Raises IntegrityError."""
+        key = (granted.sha256, granted.spans)
+        if not granted.spans or key in self._proven:
+            return
+        for span in granted.spans:
+            if not await asyncio.to_thread(equals, opened(blob.path), span):
+                await self._refuse(granted, span)
+        self._proven[key] = None
+        if len(self._proven) > _PROVEN_REMEMBERED:
+            self._proven.popitem(last=False)
 
     async def _judged_bytes(self, granted: GrantedFile, span: Span, judged: Sequence[JudgedSpan]) -> bytes:
-        """Read whole judged spans again, prove them equal, and cut out what was asked."""
-        start = judged[0].start
+        """What was asked, from the running fill where it is proven; else whole judged spans read and proven again."""
+        fill = self._fills.running(granted.artifact)
+        if fill is not None and not fill.is_over and fill.has_proven(judged):
+            return await fill.read(span.start, span.length)
         data = bytearray()
         for piece in judged:
             again = await self._upstream.read_range(granted.artifact, Span(piece.start, piece.end), granted.access)
-            if (await asyncio.to_thread(_sha256, again)) != piece.sha256:
-                await self._integrity.poison(granted.artifact, f"bytes {piece.start}-{piece.end} changed")
-                raise IntegrityError(f"bytes of {granted.artifact.path!r} differ from those that were judged")
+            if await asyncio.to_thread(_sha256, again) != piece.sha256:
+                await self._refuse(granted, piece)
             data += again
+        start = judged[0].start
         return bytes(data[span.start - start : span.end - start])
 
-
-async def _descriptor(fill: Fill) -> int:
-    """A descriptor of the staged bytes; it stays good when the blob is committed and renamed."""
-    if fill.size_bytes > 0:
-        await fill.wait_written(1)
-    else:
-        await fill.wait_committed()
-    path = fill.blob.path if fill.blob is not None else fill.path
-    if path is None:
-        raise StoreError("the staged bytes are gone")
-    try:
-        return os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        # Renamed between the two lines above: the commit has a path of its own.
-        return os.open((await fill.wait_committed()).path, os.O_RDONLY)
+    async def _refuse(self, granted: GrantedFile, span: JudgedSpan) -> None:
+        """Block the digest, record the event, and raise IntegrityError."""
+        cause = f"bytes {span.start}-{span.end} of {granted.artifact.path!r} differ from those that were judged"
+        await self._integrity.poison(granted.artifact, cause)
+        raise IntegrityError(cause)
 
 
-def _covering(spans: Sequence[JudgedSpan], wanted: Span) -> list[JudgedSpan] | None:
-    """The adjacent judged spans that hold `wanted` whole, or None."""
+def _covering(spans: Sequence[JudgedSpan], wanted: Span) -> list[JudgedSpan]:
+    """The adjacent judged spans that hold `wanted` whole; none where there are none, or too large ones."""
     covering: list[JudgedSpan] = []
     position = wanted.start
     for span in sorted(spans, key=lambda s: s.start):
         if span.end <= position or (covering and span.start != covering[-1].end):
             continue
         if not covering and span.start > position:
-            return None
+            return []
         covering.append(span)
         position = span.end
         if position >= wanted.end:
-            return covering
-    return None
+            return covering if position - covering[0].start <= AGAIN_BYTES else []
+    return []
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-class _opened:  # noqa: N801 - reads as a word in `with`
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def __enter__(self) -> int:
-        return self._fd
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
+@contextmanager
+def _closing(fd: int) -> Iterator[int]:
+    try:
+        yield fd
+    finally:
+        os.close(fd)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.domain.artifact import Artifact
+from gateway.domain.errors import IntegrityError
 from gateway.domain.evidence import ScanReport
 from gateway.enforcement.background import SingleFlight
 from gateway.enforcement.fills import Fills
@@ -74,7 +75,7 @@ class Gathering:
         source = EvidenceSource(artifact, access, blob, self._fills, self._upstream)
         fresh = []
         for scanner in self._reports.scanners:
-            report = await scanner.scan(source, artifact.path)
+            report = await self._bound(source, artifact, await scanner.scan(source, artifact.path))
             _log.info(
                 "scan.done",
                 repo=str(artifact.repo),
@@ -90,6 +91,15 @@ class Gathering:
             await self._reports.put(scanner, sha256, artifact.path, report)
             fresh.append(report)
         return FileEvidence(sha256, tuple(fresh))
+
+    async def _bound(self, source: EvidenceSource, artifact: Artifact, report: ScanReport) -> ScanReport:
+        """The report bound to the bytes that will be served (P3). Raises IntegrityError, and blocks the digest."""
+        try:
+            return await source.bound(report)
+        except IntegrityError as error:
+            if self._fills.running(artifact) is None:  # else the end of the fill tells
+                await self._integrity.poison(artifact, str(error))
+            raise
 
     async def _kept(self, sha256: str, path: str) -> tuple[ScanReport, ...] | None:
         """The reports of every scanner, or None where one is missing."""

@@ -1,14 +1,19 @@
-"""The bytes a scanner reads: a committed blob, a running fill, or range reads upstream (design §6.1)."""
+"""The bytes a scanner reads: a committed blob, a running fill, or range reads upstream (design §6.1).
+
+Bytes that are not verified yet are bound to the file by `bound`: nothing may be judged on bytes that are not served.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
+import dataclasses
+import hashlib
 
 from gateway.domain.artifact import Artifact, Span
-from gateway.domain.errors import IntegrityError, StoreError
-from gateway.enforcement.fills import Fills
+from gateway.domain.errors import IntegrityError, UpstreamUnavailable
+from gateway.domain.evidence import JudgedSpan, ScanReport
+from gateway.enforcement.fills import RANGE_IGNORED, Fill, Fills
+from gateway.enforcement.staged import equals, opened, read_at
 from gateway.ports import BlobInfo, Upstream
 
 WHOLE_BELOW_BYTES = 1024 * 1024
@@ -30,6 +35,8 @@ class EvidenceSource:
         self._blob = blob
         self._fills = fills
         self._upstream = upstream
+        self._fill: Fill | None = None
+        self._by_ranges: dict[tuple[int, int], JudgedSpan] = {}
         self._uses_ranges = artifact.entry.is_lfs and self.size_bytes > WHOLE_BELOW_BYTES
 
     async def read(self, offset: int, length: int) -> bytes:
@@ -37,35 +44,45 @@ class EvidenceSource:
         if length == 0:
             return b""
         if self._blob is not None:
-            return await _pread(self._blob.path, offset, length)
-        fill = self._fills.running(self._artifact)
-        if fill is None and self._uses_ranges and self.range_bytes + length <= READ_AHEAD_BYTES:
-            self.range_bytes += length
-            return await self._upstream.read_range(self._artifact, Span(offset, offset + length), self._access)
-        fill = fill or self._fills.start(self._artifact, self._access)
-        await fill.wait_written(offset + length)
-        path = fill.blob.path if fill.blob is not None else fill.path
-        if path is None:
-            raise StoreError(f"the staged bytes of {self._artifact.path!r} are gone")
-        return await _pread(path, offset, length)
+            return await asyncio.to_thread(read_at, opened(self._blob.path), offset, length)
+        if self._fill is None and (data := await self._ranged(offset, length)) is not None:
+            return data
+        if self._fill is None:
+            self._fill = self._fills.start(self._artifact, self._access)
+        return await self._fill.read(offset, length)
 
+    async def _ranged(self, offset: int, length: int) -> bytes | None:
+        """One range from upstream; None where the file should rather be fetched whole."""
+        if not self._uses_ranges or self.range_bytes + length > READ_AHEAD_BYTES:
+            return None
+        if self._fills.running(self._artifact) is not None:
+            return None
+        self.range_bytes += length
+        try:
+            data = await self._upstream.read_range(self._artifact, Span(offset, offset + length), self._access)
+        except UpstreamUnavailable as error:
+            if error.code != RANGE_IGNORED:
+                raise
+            self._uses_ranges = False
+            return None
+        digest = hashlib.sha256(data).hexdigest()
+        self._by_ranges[offset, offset + length] = JudgedSpan(offset, offset + length, digest)
+        return data
 
-async def _pread(path: Path, offset: int, length: int) -> bytes:
-    return await asyncio.to_thread(_pread_blocking, path, offset, length)
+    async def bound(self, report: ScanReport) -> ScanReport:
+        """The report, with the spans that bind it to the bytes it speaks of; none where these are verified.
 
-
-def _pread_blocking(path: Path, offset: int, length: int) -> bytes:
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise StoreError(f"cannot read a stored blob: {error.strerror}") from error
-    try:
-        data = bytearray()
-        while len(data) < length:
-            piece = os.pread(fd, length - len(data), offset + len(data))
-            if not piece:
-                raise IntegrityError(f"a stored blob ends at byte {offset + len(data)}, earlier than it should")
-            data += piece
-        return bytes(data)
-    finally:
-        os.close(fd)
+        A report without spans of its own (the file was read whole) waits for the commit of the fill it read from.
+        Raises IntegrityError where the verified bytes are others than those that were read, and what ended the fill.
+        """
+        if self._blob is not None:
+            return dataclasses.replace(report, spans=())
+        if report.spans or self._fill is None:
+            return dataclasses.replace(report, spans=report.spans or tuple(self._by_ranges.values()))
+        blob = await self._fill.wait_committed()
+        for span in self._by_ranges.values():
+            if not await asyncio.to_thread(equals, opened(blob.path), span):
+                raise IntegrityError(
+                    f"bytes {span.start}-{span.end} of {self._artifact.path!r} differ from those that were judged"
+                )
+        return report

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import OrderedDict
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from gateway.domain.artifact import Span
-from gateway.domain.errors import GatewayError, ScanError
+from gateway.domain.errors import GatewayError, LedgerError, ScanError, StoreError
 from gateway.enforcement.context import GrantedFile, RequestContext
 from gateway.enforcement.delivery import Delivery, OpenBytes, OpenFile
 from gateway.enforcement.recording import Recording
 from gateway.http.metrics import Metrics
 from gateway.http.ranges import RangeNotSatisfiable, matches, parse_range, range_applies
-from gateway.http.stream import ClientGone, send_span
+from gateway.http.stream import STALLED_S, ClientGone, Sending, reset
 from gateway.ports import Rendering
 
 SMALL_BYTES = 64 * 1024
 MEMORY_BYTES = 64 * 1024 * 1024
 FIRST_BYTE_S = 8.0
+CLIENT_WAIT_S = 9.0  # clients give up after 10 s of silence (hub-protocol §11)
+LEAST_WAIT_S = 0.5
 _log = structlog.get_logger("http.files")
 
 
@@ -50,9 +55,12 @@ class SmallBlobs:
 
 
 class Files:
-    """Sends what admission granted, and records what left."""
+    """Sends what admission granted, and records what left. A client that takes nothing for `stalled_s` is cut off."""
 
-    def __init__(self, delivery: Delivery, recording: Recording, metrics: Metrics) -> None:
+    def __init__(
+        self, delivery: Delivery, recording: Recording, metrics: Metrics, *, stalled_s: float = STALLED_S
+    ) -> None:
+        self._stalled_s = stalled_s
         self._delivery = delivery
         self._recording = recording
         self._metrics = metrics
@@ -70,83 +78,113 @@ class Files:
         if context.method == "HEAD":
             headers[hdrs.CONTENT_LENGTH] = str(size)
             return web.Response(status=200, headers=headers)
-        try:
-            asked = parse_range(request.headers.get(hdrs.RANGE), size)
-        except RangeNotSatisfiable:
-            return web.Response(status=416, headers={hdrs.CONTENT_RANGE: f"bytes */{size}"})
-        if not range_applies(request.headers.get(hdrs.IF_RANGE), etag):
-            asked = None
+        asked: Span | None = None
+        if range_applies(request.headers.get(hdrs.IF_RANGE), etag):
+            try:
+                asked = parse_range(request.headers.get(hdrs.RANGE), size)
+            except RangeNotSatisfiable:
+                return web.Response(status=416, headers={hdrs.CONTENT_RANGE: f"bytes */{size}", hdrs.ETAG: etag})
         span = asked or Span(0, size)
-        status = 200 if asked is None else 206
         if asked is not None:
             headers[hdrs.CONTENT_RANGE] = f"bytes {span.start}-{span.end - 1}/{size}"
+        body = _Body(granted, span, 200 if asked is None else 206, headers)
         if (small := self._small.get(granted.sha256)) is not None:
-            return await self._send_bytes(context, granted, span, status, headers, small[span.start : span.end])
-        whole = asked is None or (span.start == 0 and span.end == size)
-        async with self._delivery.open(granted, span, whole=whole) as opened:
+            return await self._send_bytes(context, body, small[span.start : span.end])
+        async with AsyncExitStack() as stack:
+            opened = await self._opened(stack, context, body)
             if isinstance(opened, OpenBytes):
-                return await self._send_bytes(context, granted, span, status, headers, opened.data)
+                return await self._send_bytes(context, body, opened.data)
             if opened.fill is None and size <= SMALL_BYTES:
-                blob = os.pread(opened.fd, size, 0)
+                blob = _read_small(opened.fd, size)
                 self._small.put(granted.sha256, blob)
-                return await self._send_bytes(context, granted, span, status, headers, blob[span.start : span.end])
-            await _first_byte(opened, span, granted)
-            return await self._send_file(request, context, granted, span, status, headers, opened)
+                return await self._send_bytes(context, body, blob[span.start : span.end])
+            return await self._send_file(request, context, body, opened)
 
-    async def _send_bytes(
-        self,
-        context: RequestContext,
-        granted: GrantedFile,
-        span: Span,
-        status: int,
-        headers: CIMultiDict[str],
-        body: bytes,
-    ) -> web.Response:
-        await self._recording.delivered(context, granted, span.start, span.end, len(body))
-        self._metrics.bytes_delivered.inc(len(body))
-        headers[hdrs.CONTENT_LENGTH] = str(len(body))
-        return web.Response(status=status, headers=headers, body=body)
+    async def _opened(self, stack: AsyncExitStack, context: RequestContext, body: _Body) -> OpenFile | OpenBytes:
+        """The open bytes, of which the first may leave: trouble up to here still has words.
+
+        Raises ScanError where it takes longer than a client waits, and GatewayError.
+        """
+        granted, span = body.granted, body.span
+        whole = span == Span(0, granted.artifact.entry.size_bytes)
+        try:
+            async with asyncio.timeout(_patience_s(context)):
+                opened = await stack.enter_async_context(self._delivery.open(granted, span, whole=whole))
+                if isinstance(opened, OpenFile) and opened.fill is not None and span.length > 0:
+                    await opened.available(span.start)
+        except TimeoutError:
+            so_far = self._delivery.progress(granted.artifact)
+            raise ScanError(
+                f"{granted.artifact.path!r} is being fetched{so_far}; nothing is wrong, ask again",
+                code="fill/under-way",
+            ) from None
+        return opened
+
+    async def _send_bytes(self, context: RequestContext, body: _Body, data: bytes) -> web.Response:
+        await self._recording.delivered(context, body.granted, body.span.start, body.span.end, len(data))
+        self._metrics.bytes_delivered.inc(len(data))
+        body.headers[hdrs.CONTENT_LENGTH] = str(len(data))
+        return web.Response(status=body.status, headers=body.headers, body=data)
 
     async def _send_file(
-        self,
-        request: web.BaseRequest,
-        context: RequestContext,
-        granted: GrantedFile,
-        span: Span,
-        status: int,
-        headers: CIMultiDict[str],
-        opened: OpenFile,
+        self, request: web.BaseRequest, context: RequestContext, body: _Body, opened: OpenFile
     ) -> web.StreamResponse:
-        response = web.StreamResponse(status=status, headers=headers)
+        span = body.span
+        response = web.StreamResponse(status=body.status, headers=body.headers)
+        response.headers["X-Request-Id"] = context.request_id
+        response.headers[hdrs.SERVER] = "model-gateway"
         response.content_length = span.length
         await response.prepare(request)
-        sent, note = 0, ""
+        sending, note = Sending(request, response, self._stalled_s), "the gateway stopped"
         available = opened.available if opened.fill is not None else None
         try:
-            sent = await send_span(request, response, opened.fd, span.start, span.end, available)
+            await sending.run(opened.fd, span.start, span.end, available)
             await response.write_eof()
+            note = ""
         except ClientGone as gone:
-            sent, note = (int(gone.args[0]) if gone.args else 0), "the client left"
+            note = str(gone)
+        except ConnectionError:
+            note = "the client left at the last byte"
         except GatewayError as error:
             note = f"cut: {error.code}"
-            _log.warning("delivery.cut", path=granted.artifact.path, code=error.code, cause=str(error))
+            _log.warning("delivery.cut", path=body.granted.artifact.path, code=error.code, cause=str(error))
         finally:
-            # A short body must never look whole: the connection is reset, so that no client installs it.
-            if sent != span.length and request.transport is not None:
-                request.transport.abort()
-            self._metrics.bytes_delivered.inc(sent)
-            await self._recording.delivered(context, granted, span.start, span.end, sent, note)
+            if note:
+                reset(request.transport)
+            self._metrics.bytes_delivered.inc(sending.sent)
+            await self._delivered(request, context, body, sending.sent, note)
         return response
 
+    async def _delivered(
+        self, request: web.BaseRequest, context: RequestContext, body: _Body, sent: int, note: str
+    ) -> None:
+        """Record what left. An answer is on the wire already, so a ledger that fails now cannot get one of its own."""
+        try:
+            await self._recording.delivered(context, body.granted, body.span.start, body.span.end, sent, note)
+        except LedgerError as error:
+            _log.error("delivery.unrecorded", request_id=context.request_id, cause=str(error))
+            reset(request.transport)
 
-async def _first_byte(opened: OpenFile, span: Span, granted: GrantedFile) -> None:
-    """Wait for the first byte before any header leaves, so that trouble still has words."""
-    if opened.fill is None or span.length == 0:
-        return
-    try:
-        async with asyncio.timeout(FIRST_BYTE_S):
-            await opened.available(span.start)
-    except TimeoutError:
-        raise ScanError(
-            f"{granted.artifact.path!r} is being fetched; nothing is wrong, ask again", code="fill/under-way"
-        ) from None
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """What goes out: the span of a granted file, and the status and headers before it."""
+
+    granted: GrantedFile
+    span: Span
+    status: int
+    headers: CIMultiDict[str]
+
+
+def _patience_s(context: RequestContext) -> float:
+    """How long the first byte may take: what admission has left of the time a client waits."""
+    elapsed_s = time.monotonic() - context.started_s
+    return max(LEAST_WAIT_S, min(FIRST_BYTE_S, CLIENT_WAIT_S - elapsed_s))
+
+
+def _read_small(fd: int, size: int) -> bytes:
+    """A small blob whole. Raises StoreError where the disk gives less."""
+    blob = os.pread(fd, size, 0)
+    if len(blob) != size:
+        raise StoreError("a stored blob is shorter than it was when it was verified", code="store/short")
+    return blob

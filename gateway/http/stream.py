@@ -9,61 +9,83 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 PIECE_BYTES = 512 * 1024
 STALLED_S = 120.0
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER, 0 s: what the kernel still holds is dropped
 
 
 class ClientGone(Exception):
-    """The client closed the connection, or took nothing for `STALLED_S`."""
+    """The client closed the connection, or took nothing for the stall limit."""
 
 
-async def send_span(
-    request: web.BaseRequest,
-    response: web.StreamResponse,
-    fd: int,
-    start: int,
-    end: int,
-    available: Callable[[int], Awaitable[int]] | None,
-) -> int:
-    """Send [start, end) of `fd`; return how many bytes left.
+class Sending:
+    """One body on its way to one client. `sent` counts the bytes handed to the kernel, however `run` ends."""
 
-    `available(offset)` waits until bytes beyond `offset` may be sent and says how far; None: all may be.
-    Raises ClientGone, and what `available` raises.
-    """
-    transport = request.transport
+    def __init__(self, request: web.BaseRequest, response: web.StreamResponse, stalled_s: float = STALLED_S) -> None:
+        self.sent = 0
+        self._transport = request.transport
+        self._response = response
+        self._stalled_s = stalled_s
+
+    async def run(self, fd: int, start: int, end: int, available: Callable[[int], Awaitable[int]] | None) -> None:
+        """Send [start, end) of `fd`. `available(offset)` waits until bytes beyond `offset` may be sent and says how
+        far; None: all may be. Raises ClientGone, and what `available` raises.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise ClientGone("the client left")
+        plain = transport.get_extra_info("sslcontext") is None
+        try:
+            sender = _Sendfile(transport, self._stalled_s) if plain else _Copies(self._response, self._stalled_s)
+        except OSError as error:
+            raise ClientGone("the client left") from error
+        try:
+            await sender.ready()
+            while start + self.sent < end:
+                position = start + self.sent
+                limit = end if available is None else min(end, await available(position))
+                while start + self.sent < limit:
+                    position = start + self.sent
+                    self.sent += await sender.send(fd, position, min(PIECE_BYTES, limit - position))
+        except TimeoutError as error:
+            raise ClientGone(f"the client took nothing for {self._stalled_s:g} s") from error
+        except OSError as error:
+            raise ClientGone(f"the client left ({error.strerror or 'closed'})") from error
+        finally:
+            sender.close()
+
+
+def reset(transport: asyncio.Transport | None) -> None:
+    """Cut a connection so that a short body never looks whole: by a reset where the socket allows it."""
     if transport is None:
-        raise ClientGone
-    plain = transport.get_extra_info("sslcontext") is None
-    sender = _Sendfile(transport) if plain else _Copies(response)
-    position = start
-    try:
-        await sender.ready()
-        while position < end:
-            limit = end if available is None else min(end, await available(position))
-            while position < limit:
-                position += await sender.send(fd, position, min(PIECE_BYTES, limit - position))
-    except (ConnectionError, TimeoutError) as error:
-        raise ClientGone(position - start) from error
-    finally:
-        sender.close()
-    return position - start
+        return
+    raw = transport.get_extra_info("socket")
+    if raw is not None and not transport.is_closing():
+        try:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        except OSError:
+            pass  # closed by the other side meanwhile
+    transport.abort()
 
 
 class _Sendfile:
     """os.sendfile on a duplicate of the transport's socket, once the transport's own buffer is empty."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, stalled_s: float) -> None:
+        """Raises OSError where the socket is closed."""
         self._transport = transport
+        self._stalled_s = stalled_s
         self._loop = asyncio.get_running_loop()
         raw: socket.socket = transport.get_extra_info("socket")
         self._fd = os.dup(raw.fileno())
 
     async def ready(self) -> None:
-        async with asyncio.timeout(STALLED_S):
+        async with asyncio.timeout(self._stalled_s):
             while self._transport.get_write_buffer_size() > 0:
                 if self._transport.is_closing():
                     raise ConnectionResetError
@@ -77,7 +99,7 @@ class _Sendfile:
             try:
                 sent = os.sendfile(self._fd, fd, offset, length)
             except BlockingIOError:
-                async with asyncio.timeout(STALLED_S):
+                async with asyncio.timeout(self._stalled_s):
                     await self._writable()
                 continue
             if sent == 0:
@@ -106,8 +128,9 @@ def _wake(future: asyncio.Future[None]) -> None:
 class _Copies:
     """Reads in a thread and writes through the transport: TLS needs the bytes in user space."""
 
-    def __init__(self, response: web.StreamResponse) -> None:
+    def __init__(self, response: web.StreamResponse, stalled_s: float) -> None:
         self._response = response
+        self._stalled_s = stalled_s
 
     async def ready(self) -> None:
         return
@@ -116,7 +139,7 @@ class _Copies:
         data = await asyncio.to_thread(os.pread, fd, length, offset)
         if not data:
             raise ConnectionResetError("the file ended early")
-        async with asyncio.timeout(STALLED_S):
+        async with asyncio.timeout(self._stalled_s):
             await self._response.write(data)
         return len(data)
 
