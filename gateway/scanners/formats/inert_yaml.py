@@ -21,9 +21,13 @@ _CORE_TAGS = frozenset(
     {"!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!set", "!!binary", "!!timestamp", "!!omap"}
     | {"!!pairs", "!!merge", "!", "!ref", "!copy"}
 )
-_PYTHON_TAG = re.compile(r"!+(?:python|apply|eval|exec|new|name|module|function)\b|python/|!<|%[0-9A-Fa-f]{2}")
+# A tag of Python, or one that is written so that its name cannot be read here.
+_PYTHON_TAG = re.compile(r"!+(?:python|eval|exec)\b|python[/:]|!<|%[0-9A-Fa-f]{2}")
+# "!github.draft" and "!cancelled()" are negations in an expression of a workflow, not tags.
+_NEGATION = re.compile(r"!(?:github|env|inputs|steps|needs|matrix|secrets|vars)\.[\w.()-]+\Z|![a-z]+\(.*\Z")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))|\\\r?\n[ \t]*")
-_TARGET = re.compile(r"""_target_["']?\s*:\s*["']?([\w.:\-]*)""")
+_TARGET_WORD = re.compile(r"(?<![A-Za-z0-9_])_target_(?![A-Za-z0-9_])")
+_TARGET = re.compile(_TARGET_WORD.pattern + r"""["']?\s*:\s*["']?([\w.:\-]*)""")
 _SWITCH = re.compile(
     r"""(?:^|[\s{,"'])(auto_map|trust_remote_code|custom_pipelines?|custom_generate)["']?\s*:[ \t]*(\S*)""",
     re.MULTILINE,
@@ -52,8 +56,9 @@ def _tag_findings(text: str) -> Iterator[Finding]:
     if re.search(r"^%TAG\b", text, re.MULTILINE):
         message = "a %TAG directive, which renames tags"
         yield Finding("yaml.tag", FindingClass.CODE_EXEC, Severity.HIGH, message)
-    for tag in sorted({m.group(1) for m in _TAG.finditer(text)} - _CORE_TAGS)[:_MAX_NAMED]:
-        if _PYTHON_TAG.search(tag):
+    tags = {m.group(1) for m in _TAG.finditer(text)} - _CORE_TAGS
+    for tag in sorted(tag for tag in tags if not _NEGATION.match(tag))[:_MAX_NAMED]:
+        if _PYTHON_TAG.search(tag) or runs_commands(tag.partition(":")[2]):
             message = "a YAML tag that makes the loader import and call what it names"
             yield Finding("yaml.tag", FindingClass.CODE_EXEC, Severity.CRITICAL, message, symbol=printable(tag))
         else:
@@ -63,7 +68,7 @@ def _tag_findings(text: str) -> Iterator[Finding]:
 
 def _target_findings(text: str) -> Iterator[Finding]:
     targets = sorted({m.group(1) for m in _TARGET.finditer(text)})
-    if not targets and "_target_" in text:
+    if not targets and _TARGET_WORD.search(text):
         targets = [""]
     for target in targets[:_MAX_NAMED]:
         if runs_commands(target):

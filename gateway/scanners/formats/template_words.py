@@ -66,7 +66,10 @@ GADGET_NAMES = _words(
 """Names that some environments bind to objects whose attributes lead to the interpreter."""
 
 GADGET_ATTRIBUTES = _words(
-    "mro format format_map func_globals func_code func_closure gi_frame gi_code gi_yieldfrom cr_frame cr_code cr_await "
-    "ag_frame ag_code f_globals f_locals f_builtins f_back f_code tb_frame tb_next co_code environment globals popen "
-    "system subprocess eval exec import_module load_module exec_module subclasses"
+    "mro format_map func_globals func_code func_closure gi_frame gi_code gi_yieldfrom cr_frame cr_code cr_await "
+    "ag_frame ag_code f_globals f_locals f_builtins f_back f_code tb_frame tb_next co_code"
 )
+"""Attributes of the interpreter's own objects that are not named like `__this__`."""
+
+FORMAT_METHODS = _words("format format_map")
+"""Methods of strings whose argument is a little language that reads attributes."""

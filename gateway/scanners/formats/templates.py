@@ -177,7 +177,8 @@ def _call_faults(node: nodes.Call, sources: Sources) -> _Faults:
             isinstance(callee.node, nodes.Name) and callee.node.name == "loop" and callee.attr in ("cycle", "changed")
         )
         if callee.attr not in words.METHODS and not is_cycle:
-            yield "not-allowed", "a method that is not on the allow-list", callee.attr
+            rule = "gadget" if callee.attr in words.FORMAT_METHODS else "not-allowed"
+            yield rule, "a method that is not on the allow-list", callee.attr
     elif isinstance(callee, nodes.Name):
         if callee.name not in words.FUNCTIONS and callee.name not in sources.macros:
             yield "not-allowed", "a function that is not on the allow-list", callee.name

@@ -191,4 +191,8 @@ REPAIRED_THINKING = """{%- for message in messages %}{%- set content = message.c
 UNDERSCORES = """{%- for tool in tools %}{{ tool.name | replace('_', '-') }} {{ 'mcp__' ~ tool.name.split('__')[0] }}{% endfor %}
 {%- for _ in range(3) %}.{% endfor %}{% set _type = messages[0]['content_type'] %}{{ _type }}"""
 
+ROLE_WORDS = """{%- set role_words = {'user': '[|user|]', 'system': '[|system|]'} -%}{{ role_words['system'] + messages[0].content }}
+{%- for name, field in tools[0].function.parameters.properties.items() %}{{ name }}{% if field.format %} ({{ field.format }}){% endif %}
+{%- endfor %}{{ messages[0]['format'] }}"""
+
 ALL = {name: text for name, text in list(globals().items()) if name.isupper() and isinstance(text, str)}

@@ -176,7 +176,7 @@ def test_gadgets_are_critical_template_findings(name):
         "attr filter",
         "map attribute dunder",
         "include",
-        "format aliased",
+        "format method",
         "concat key",
         "token key",
         "item dunder",
