@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import structlog
-
 from gateway.clock import Clock, SystemClock
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.background import Background, SingleFlight
@@ -48,7 +46,8 @@ from gateway.stores.generation import Generation
 from gateway.stores.layout import StateDirectory
 from gateway.stores.quota import Limits as StoreLimits
 
-_log = structlog.get_logger("app")
+# The newest rows kept of what can be had again; first sights, learnt digests and blocks are kept for ever.
+KEPT_ROWS = {"ref": 200_000, "snapshot": 20_000, "decision": 1_000_000, "report": 1_000_000, "input": 1_000_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
         )
         await ledger.start()
         stack.push_async_callback(ledger.close)
-        facts = SqliteFacts(state.layout.facts)
+        facts = SqliteFacts(state.layout.facts, keep=KEPT_ROWS)
         stack.push_async_callback(facts.close)
         store = LocalBlobStore(state.layout.blobs, _store_limits(settings), clock)
         stack.push_async_callback(store.close)

@@ -12,7 +12,6 @@ pytestmark = pytest.mark.clients
 
 NAMES = sorted(CLIENTS)
 TRANSFORMERS = ["hub-0.36", "hub-1"]
-FAST_S = 10.0  # a whole Python client starts, asks and ends; the decision itself is measured in benchmarks/
 
 
 @pytest.fixture
@@ -104,10 +103,8 @@ def test_a_denial_is_in_the_message_that_reaches_the_user(name, repo, path, reas
     assert reason in message, run.err
     assert re.search(r"Decision d-[0-9a-f]{20}", message), run.err
     assert "Next step:" in message
-    assert run.seconds < FAST_S
-    assert not any(p.is_file() and not p.is_symlink() for p in (home / "hub").rglob("blobs/*")), (
-        "something was installed"
-    )
+    installed = [p for p in (home / "hub").rglob("blobs/*") if p.stat().st_size or p.suffix != ".incomplete"]
+    assert not installed
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,6 +130,23 @@ def test_a_pull_request_is_refused_by_name_and_by_commit(name, gateway, hub, hom
     run = run_client(name, gateway.url, home, download("demo/pull-request", "pytorch_model.bin", revision=commit))
     assert run.code != 0
     assert "provenance/" in top_message(run), run.err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recall_beats_a_warm_cache(name, hub, home, launch, tmp_path):
+    """What was allowed and is cached on the laptop is refused once the policy says so: the tombstone (design §5)."""
+    state = tmp_path / "state"
+    gateway = launch(hub, "--listen", "127.0.0.1:0", state=state)
+    script = download("demo/good-safetensors", "model.safetensors") + snapshot("demo/good-safetensors")
+    assert run_client(name, gateway.url, home, script).code == 0
+    gateway.stop()
+    overlay = tmp_path / "recall.yaml"
+    overlay.write_text('{"config": {"denylist": {"repos": {"names": {"demo/good-safetensors": true}}}}}')
+    sealed = launch(hub, "--policy-data", str(overlay), state=state)
+    for again in (download("demo/good-safetensors", "model.safetensors"), snapshot("demo/good-safetensors")):
+        run = run_client(name, sealed.url, home, again)
+        assert run.code != 0, run.out
+        assert "denylist/repo" in top_message(run), run.err
 
 
 @pytest.mark.parametrize("name", NAMES)
