@@ -28,8 +28,8 @@ from gateway.enforcement.memory import DecisionMemory
 from gateway.enforcement.recording import Recording
 from gateway.enforcement.reports import Reports
 from gateway.enforcement.resolving import Resolving
-from gateway.hubs.huggingface.dialect import HuggingFaceDialect
 from gateway.hubs.huggingface.config import DEFAULT_REDIRECT_HOSTS, UpstreamConfig
+from gateway.hubs.huggingface.dialect import HuggingFaceDialect
 from gateway.hubs.huggingface.upstream import HuggingFaceUpstream
 from gateway.ledger.writer import SegmentLedger
 from gateway.policy.bundle import Bundle
