@@ -92,8 +92,13 @@ def _absence(absence: Absence) -> Rendering:
 
 def _error(status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Rendering:
     """Header and body say the same: HEAD has no body, and clients drop the repetition."""
-    line = one_line(message)
+    line = _without_stop(one_line(message))
     return json_answer({"error": line}, status, (*headers, ("X-Error-Message", line)))
+
+
+def _without_stop(line: str) -> str:
+    """Clients put a full stop after the message themselves."""
+    return line[:-1] if line.endswith(".") and not line.endswith("..") else line
 
 
 def _warned(rendering: Rendering, line: str) -> Rendering:

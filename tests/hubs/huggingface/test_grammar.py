@@ -268,7 +268,13 @@ def test_every_method_that_writes_is_a_write(method, target, repo):
 
 @pytest.mark.parametrize(
     "target",
-    ["/org/name.git/git-upload-pack", "/org/name/git-upload-pack", "/org/name.git/info/lfs/objects/batch", "/a/..%2Fb"],
+    [
+        "/org/name.git/git-upload-pack",
+        "/org/name/git-upload-pack",
+        "/org/name.git/info/lfs/objects/batch",
+        "/a/..%2Fb",
+        "//evil.example/x",
+    ],
 )
 def test_git_and_lfs_posts_are_not_called_writes(target):
     with pytest.raises(UnroutableRequest):

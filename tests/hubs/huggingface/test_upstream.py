@@ -111,6 +111,11 @@ async def test_refs_resolve_to_commits(upstream, world):
     assert (await upstream.resolve(model(), first)).commit == first
 
 
+async def test_a_prefix_of_a_commit_resolves_as_tombstones_need(upstream, world):
+    head = world["demo/tiny"].main.id
+    assert (await upstream.resolve(model(), head[:26])).commit == head
+
+
 async def test_a_renamed_repo_is_followed_and_known_by_its_own_id(upstream, world):
     resolved = await upstream.resolve(model("demo/old-name"), "main")
     snapshot = await upstream.snapshot(model("demo/old-name"), "main", resolved.commit, "anonymous")
@@ -312,6 +317,14 @@ async def test_a_chunked_body_that_goes_on_too_long_is_an_integrity_error(upstre
     sim.faults.add(Fault("*model.safetensors", content=Bytes(WEIGHTS + b"more"), chunked=True))
     with pytest.raises(IntegrityError):
         await whole(upstream, tiny("model.safetensors"))
+
+
+async def test_a_chunked_body_that_ends_politely_too_early_is_never_taken_for_whole(upstream, tiny, sim):
+    sim.faults.add(Fault("*model.safetensors", content=Bytes(WEIGHTS[:100]), chunked=True))
+    with pytest.raises(UpstreamUnavailable):
+        await whole(upstream, tiny("model.safetensors"))
+    with pytest.raises(UpstreamUnavailable):
+        await upstream.read_range(tiny("model.safetensors"), Span(0, len(WEIGHTS)), "anonymous")
 
 
 @pytest.mark.parametrize("chunked", [True, False])
