@@ -83,16 +83,14 @@ system_scope := "revision" if object.get(system.asked, "scope", null) != "file"
 # The id of a rule is its place: no rule speaks under another's name.
 rule_id(category, name) := sprintf("%s/%s", [category, replace(name, "_", "-")])
 
-library := {id |
-	some category, name
-	is_set(data.gateway.rules[category][name].deny)
-	id := rule_id(category, name)
-}
+# What each rule of the library says. A package without `deny` is no rule.
+said := {rule_id(category, name): results | results := data.gateway.rules[category][name].deny}
+
+library := object.keys(said)
 
 found contains object.union(result, {"rule": id}) if {
-	some category, name
-	some result in data.gateway.rules[category][name].deny
-	id := rule_id(category, name)
+	some id, results in said
+	some result in results
 }
 
 # The rules by mode. Bound once: regorus pays for each walk into data.

@@ -28,7 +28,7 @@ deny contains result.file(file.path, {
 	]),
 	"evidence": file.digest,
 }) if {
-	paths := approval.code_paths
+	paths := data.gateway.lib.approval.code_paths
 	count(paths) > 0
 	some file in artifact.files
 	file.path in paths

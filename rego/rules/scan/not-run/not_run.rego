@@ -43,6 +43,6 @@ someone_looked if {
 }
 
 read_by_a_person if {
-	input.artifact.path in approval.code_paths
+	input.artifact.path in data.gateway.lib.approval.code_paths
 	approval.file(input.artifact)
 }
