@@ -31,7 +31,7 @@ class UpstreamConfig:
     `token` is the gateway's own credential: sent to `endpoint` only, never shown. `allow_private` also admits
     loopback and private addresses (never link-local, multicast or reserved ones). `wait_budget_s` is the longest
     time one operation waits for a rate limit. `commit_pages` caps the walk that looks for a commit in the default
-    branch's history, `tree_pages` the pages of one listing.
+    branch's history, `tree_pages` the pages of one listing. `connections` is per host.
     """
 
     endpoint: str = "https://huggingface.co"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -55,10 +55,11 @@ class Content:
             answer = await self._ask(artifact, access, span)
             body = bytearray()
             try:
-                async for chunk in translated(answer.response):
-                    body += chunk
-                    if len(body) > span.length:
-                        raise IntegrityError("The hub sent more bytes than the range holds.")
+                async with aclosing(translated(answer.response)) as chunks:
+                    async for chunk in chunks:
+                        body += chunk
+                        if len(body) > span.length:
+                            raise IntegrityError("The hub sent more bytes than the range holds.")
             finally:
                 answer.response.close()
             if len(body) != span.length:
@@ -80,7 +81,8 @@ class Content:
         bucket = self._bucket(artifact, access)
         answer = await self._network.retried(bucket, lambda: self._ask(artifact, access, span))
         try:
-            yield _exactly(answer, span.length)
+            async with aclosing(_exactly(answer, span.length)) as chunks:
+                yield chunks
         finally:
             answer.response.close()
 
@@ -206,14 +208,15 @@ def _plain(etag: str) -> str:
     return etag.removeprefix("W/").strip('"')
 
 
-async def _exactly(answer: Answer, length: int) -> AsyncIterator[bytes]:
+async def _exactly(answer: Answer, length: int) -> AsyncGenerator[bytes, None]:
     """The body; raises where it ends early or goes on too long."""
     left = length
-    async for chunk in translated(answer.response):
-        left -= len(chunk)
-        if left < 0:
-            raise IntegrityError("The hub sent more bytes than the file has.")
-        yield chunk
+    async with aclosing(translated(answer.response)) as chunks:
+        async for chunk in chunks:
+            left -= len(chunk)
+            if left < 0:
+                raise IntegrityError("The hub sent more bytes than the file has.")
+            yield chunk
     if left:
         raise PassingTrouble("The hub's answer was cut short.")
 

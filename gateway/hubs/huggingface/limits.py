@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 import orjson
@@ -13,13 +14,16 @@ from gateway.domain.errors import UpstreamUnavailable
 _IN_THREAD_BYTES: Final = 1 << 20  # parsing more than this would hold the loop up
 
 
-async def read_bounded(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
+async def read_bounded(chunks: AsyncGenerator[bytes, None], max_bytes: int) -> bytes:
     """The whole body. Raises UpstreamUnavailable (`upstream/too-large`) as soon as it is longer than `max_bytes`."""
     body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > max_bytes:
-            raise UpstreamUnavailable(f"The hub's answer is larger than {max_bytes} bytes.", code="upstream/too-large")
+    async with aclosing(chunks) as received:
+        async for chunk in received:
+            body += chunk
+            if len(body) > max_bytes:
+                raise UpstreamUnavailable(
+                    f"The hub's answer is larger than {max_bytes} bytes.", code="upstream/too-large"
+                )
     return bytes(body)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ ANONYMOUS = "anonymous"
 GATEWAY_TOKEN = "gateway_token"  # noqa: S105 - the name of an access, not a secret
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 1 << 20
+DISCARDED_BYTES = 64 << 10
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -73,7 +74,8 @@ class Network:
             self._resolver or aiohttp.ThreadedResolver(), allow_private=self._config.allow_private
         )
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._config.connections, resolver=resolver),
+            # Per host, so that long downloads from the CDN do not keep listings waiting.
+            connector=aiohttp.TCPConnector(limit=0, limit_per_host=self._config.connections, resolver=resolver),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=self._config.connect_timeout_s, sock_read=self._config.read_timeout_s
@@ -163,12 +165,12 @@ class Network:
             response = await self._ask(url, {**headers, **self._authorization(with_token)}, form)
             own_headers += [response.headers] if is_own else []
             if response.status in _REDIRECTS:
-                response.close()
+                await _discard(response)
                 url = _target(url, response.headers.get("Location", ""))
                 continue
             self._backoff.note(bucket, response.status, response.headers)
             if response.status >= 400:
-                response.close()
+                await _discard(response)
                 raise error_of(response.status, response.headers, missing=missing, with_token=with_token)
             return Answer(response, tuple(own_headers), url)
         raise UpstreamUnavailable("The hub redirects in a circle.", code="upstream/redirect-refused")
@@ -178,7 +180,9 @@ class Network:
             raise UpstreamUnavailable("The upstream is not started.")
         try:
             method = "GET" if form is None else "POST"
-            return await self._session.request(method, url, headers=headers, data=form, allow_redirects=False)
+            # From the queue for a connection over DNS to the response's headers: nothing may hang unbounded.
+            async with asyncio.timeout(self._config.connect_timeout_s + self._config.read_timeout_s):
+                return await self._session.request(method, url, headers=headers, data=form, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise trouble(error) from None
 
@@ -186,7 +190,19 @@ class Network:
         return {"Authorization": f"Bearer {self._config.token}"} if with_token and self._config.token else {}
 
 
-async def translated(response: aiohttp.ClientResponse) -> Any:
+async def _discard(response: aiohttp.ClientResponse) -> None:
+    """Read a short body that nobody needs, so that its connection can be used again; else close it."""
+    if response.content_length is not None and response.content_length <= DISCARDED_BYTES:
+        left = DISCARDED_BYTES
+        try:
+            while left > 0 and (chunk := await response.content.read(left)):
+                left -= len(chunk)
+        except (aiohttp.ClientError, TimeoutError):
+            pass  # the status and headers are all that was wanted
+    response.close()
+
+
+async def translated(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
     """The body in chunks of at most 1 MiB; the client library's errors become UpstreamErrors."""
     try:
         async for chunk in response.content.iter_chunked(CHUNK_BYTES):

@@ -346,6 +346,39 @@ async def test_a_range_read_survives_a_cut_and_a_reset(upstream, tiny, sim):
     assert await upstream.read_range(weights, Span(0, 5000), "anonymous") == WEIGHTS[:5000]
 
 
+async def test_a_reader_may_leave_early(upstream, tiny, sim):
+    for _ in range(3):
+        async with upstream.open(tiny("model.safetensors"), "anonymous") as chunks:
+            async for _chunk in chunks:
+                break
+    assert await whole(upstream, tiny("model.safetensors")) == WEIGHTS
+
+
+async def test_connections_are_used_again_over_redirects_and_errors(start):
+    peers = set()
+
+    async def answer(request):
+        peers.add(request.transport.get_extra_info("peername"))
+        if request.path.endswith("/resolve/" + "a" * 40 + "/f"):
+            return web.Response(status=307, headers={"Location": "/elsewhere"}, text="see there")
+        if request.path == "/elsewhere":
+            return web.Response(body=b"x")
+        return web.Response(status=404, headers={"X-Error-Code": "RepoNotFound"}, text="no")
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        upstream = await start(endpoint=f"http://127.0.0.1:{runner.addresses[0][1]}")
+        for _ in range(3):
+            assert await whole(upstream, Artifact(model(), "a" * 40, FileEntry("f", 1, "b" * 40))) == b"x"
+            with pytest.raises(UpstreamNotFound):
+                await upstream.resolve(model(), "")
+    finally:
+        await runner.cleanup()
+    assert len(peers) == 1
+
+
 async def test_a_small_file_that_is_not_small_is_refused_unasked(upstream, sim):
     sim.clear()
     entry = FileEntry("notes.txt", (10 << 20) + 1, "a" * 40)
