@@ -75,7 +75,10 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             metrics,
             trusted,
         )
-        runner = web.ServerRunner(web.Server(door.handle, access_log=None), shutdown_timeout=settings.server.drain_s)
+        # aiohttp waits that long for handlers to end, then as long again before it cancels them.
+        runner = web.ServerRunner(
+            web.Server(door.handle, access_log=None), shutdown_timeout=settings.server.drain_s / 2
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, sock, ssl_context=tls, backlog=1024).start()
