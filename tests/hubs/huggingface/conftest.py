@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import pytest
-from hub_world import WEIGHTS, FixedClock, Waits, model
 
 from gateway.domain.artifact import Artifact
 from gateway.hubs.huggingface.backoff import SharedBackoff
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.upstream import HuggingFaceUpstream
 from gateway.simulator import Simulator, World
+from tests.hubs.huggingface.hub_world import WEIGHTS, FixedClock, Waits, model
 
 
 @pytest.fixture

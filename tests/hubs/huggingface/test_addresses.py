@@ -6,13 +6,13 @@ import socket
 
 import pytest
 from aiohttp.abc import AbstractResolver
-from hub_world import model
 from yarl import URL
 
 from gateway.domain.errors import ConfigError, UpstreamUnavailable
 from gateway.hubs.huggingface.addresses import AddressRefused, GuardedResolver, HostGuard, address_is_allowed
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.simulator import Fault
+from tests.hubs.huggingface.hub_world import model
 
 
 class Names(AbstractResolver):

@@ -1,10 +1,10 @@
 """Rate limits: what the headers ask for, and that waiting has a budget."""
 
 import pytest
-from hub_world import Waits
 
 from gateway.domain.errors import UpstreamThrottled
 from gateway.hubs.huggingface.backoff import MAX_WAIT_S, Patience, SharedBackoff, wait_of
+from tests.hubs.huggingface.hub_world import Waits
 
 
 @pytest.mark.parametrize(

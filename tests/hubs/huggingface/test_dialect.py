@@ -6,7 +6,6 @@ import json
 import re
 
 import pytest
-from hub_world import model
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.siblings import file_facts
 from gateway.domain.subject import ANONYMOUS, Subject, SubjectKind
 from gateway.hubs.huggingface.dialect import HuggingFaceDialect
+from tests.hubs.huggingface.hub_world import model
 
 DIALECT = HuggingFaceDialect("hub", "https://gate.example/", b"k" * 32, upstream_origins=("http://hub.internal:8080",))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -6,7 +6,6 @@ import json
 import re
 
 import pytest
-from hub_world import model
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from gateway.domain.decision import DecisionScope, Effect, Reason
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refused
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.hubs.huggingface.dialect import HuggingFaceDialect
+from tests.hubs.huggingface.hub_world import model
 
 KEY = b"k" * 32
 DIALECT = HuggingFaceDialect("hub", "https://gate.example", KEY)

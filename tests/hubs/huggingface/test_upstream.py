@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
-from hub_world import WEIGHTS, model
 
 from gateway.domain.artifact import Artifact, FileEntry, RefKind, Span
 from gateway.domain.errors import (
@@ -21,6 +20,7 @@ from gateway.domain.errors import (
 from gateway.domain.evidence import Reachable
 from gateway.ports import Resolved
 from gateway.simulator import Bytes, Fault, Gate, Sparse
+from tests.hubs.huggingface.hub_world import WEIGHTS, model
 
 INFO = "/api/models/demo/tiny*"
 
