@@ -35,6 +35,7 @@ from gateway.ledger.writer import SegmentLedger
 from gateway.policy.bundle import Bundle
 from gateway.policy.embedded import EmbeddedEngine
 from gateway.policy.inputs import KeptInputs
+from gateway.policy.masks import masks_of
 from gateway.ports import Dialect, Ledger, PolicyEngine, Scanner
 from gateway.scanners.isolation import Limits as ScanLimits
 from gateway.scanners.own import OwnScanner
@@ -85,6 +86,7 @@ async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
     """
     clock = SystemClock()
     bundle = load_bundle(settings)
+    masks = await masks_of(bundle)
     async with AsyncExitStack() as stack:
         state = stack.enter_context(StateDirectory.open(Path(settings.state.dir)))
         generation = Generation.open(state.layout.generation)
@@ -95,6 +97,7 @@ async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
             clock,
             segment_bytes=settings.ledger.segment_bytes,
             durability=settings.ledger.durability,
+            masks=masks.record,
         )
         await ledger.start()
         stack.push_async_callback(ledger.close)
@@ -103,7 +106,7 @@ async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
         store = LocalBlobStore(state.layout.blobs, _store_limits(settings), clock)
         stack.push_async_callback(store.close)
         scanner = await _scanner(settings, stack)
-        engine = KeptInputs(await _engine(settings, bundle, stack), facts)
+        engine = KeptInputs(await _engine(settings, bundle, stack), facts, masks)
         upstream = await _upstream(settings, stack)
         background = Background()
         stack.push_async_callback(background.close)
@@ -177,7 +180,7 @@ async def _engine(settings: Settings, bundle: Bundle, stack: AsyncExitStack) -> 
         case "opa":
             from gateway.policy.opa_server import OpaServerEngine
 
-            token = settings.opa_token.get_secret_value() if settings.opa_token is not None else None
+            token = settings.opa_token.get_secret_value() if settings.opa_token is not None else ""
             engine = await OpaServerEngine.start(bundle, url=policy.opa_url, token=token, deadline_s=policy.deadline_s)
     stack.push_async_callback(engine.close)
     return engine
