@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gateway.domain.errors import ConfigError
-from gateway.policy import checks, data_layers
+from gateway.policy import checks, data_layers, data_schema
 from gateway.policy.metadata import RuleMetadata
 from gateway.policy.syntax import Module
 
@@ -46,7 +46,7 @@ class Bundle:
         modules, mistakes = read_modules(rego_dir, with_tests=with_tests)
         data, data_mistakes = data_layers.merge(data_layers.layers(data_dir, profile, overlays))
         report = checks.check(modules, rego_dir, data)
-        mistakes += [*report.mistakes, *data_mistakes]
+        mistakes += [*report.mistakes, *data_mistakes, *data_schema.mistakes(rego_dir, data)]
         if mistakes:
             raise ConfigError(
                 f"the policy cannot be used; {len(mistakes)} to mend:\n" + "\n".join(f"  {m}" for m in mistakes),
