@@ -115,8 +115,14 @@ class EmbeddedEngine:
     def _background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        # Where the caller went away, nobody else looks at the outcome; what it cost is accounted for already.
+        if not task.cancelled():
+            task.exception()
 
     async def _evaluate(self, question: document.Document) -> tuple[bytes, str]:
         try:
@@ -124,26 +130,32 @@ class EmbeddedEngine:
         except TimeoutError:
             raise PolicyError("the policy workers are all busy; try again shortly", code="pdp/unavailable") from None
         try:
-            worker = await self._worker()
-            try:
-                frame = await worker.decide(question.json, self._load.deadline_s)
-            except TimeoutError:
-                await self._replace(worker)
-                self._remember(question.digest, late=True)
-                raise PolicyError(
-                    f"the policy did not decide within {self._load.deadline_s:g} s", code="pdp/timeout"
-                ) from None
-            except WorkerDeath:
-                await self._replace(worker)
-                self._remember(question.digest, late=False)
-                raise PolicyError("the policy worker died on this question", code="pdp/crashed") from None
-            except BaseException:
-                await self._replace(worker)
-                raise
-            self._idle.put_nowait(worker)
-            return frame, worker.engine
+            while True:
+                worker = await self._worker()
+                try:
+                    return await self._ask(worker, question), worker.engine
+                except WorkerDeath as death:
+                    if death.asked:
+                        self._remember(question.digest, late=False)
+                        raise PolicyError("the policy worker died on this question", code="pdp/crashed") from None
         finally:
             self._turns.release()
+
+    async def _ask(self, worker: WorkerProcess, question: document.Document) -> bytes:
+        """Ask one worker; it is idle again afterwards, or replaced. Raises PolicyError pdp/timeout, WorkerDeath."""
+        try:
+            frame = await worker.decide(question.json, self._load.deadline_s)
+        except TimeoutError:
+            await self._replace(worker)
+            self._remember(question.digest, late=True)
+            raise PolicyError(
+                f"the policy did not decide within {self._load.deadline_s:g} s", code="pdp/timeout"
+            ) from None
+        except BaseException:
+            await self._replace(worker)
+            raise
+        self._idle.put_nowait(worker)
+        return frame
 
     async def _worker(self) -> WorkerProcess:
         """An idle worker that lives; one that died while idle is replaced without blame on any input."""

@@ -52,6 +52,7 @@ class OpaServerEngine:
         self._stack = stack
         self._deadline_s = deadline_s
         self._pushing = asyncio.Lock()
+        self._pushed = 0
         self._closed = False
 
     @classmethod
@@ -70,7 +71,7 @@ class OpaServerEngine:
             )  # fmt: skip
             engine = cls(bundle, client, stack.pop_all(), deadline_s)
         try:
-            await engine._push()
+            await engine._push(0)
             for query in canary.queries():
                 await engine.decide(query)
         except PolicyError as error:
@@ -93,9 +94,10 @@ class OpaServerEngine:
     async def evaluate(self, question: document.Document) -> Decision:
         """`decide` for a document that exists already (replay, samples)."""
         started = perf_counter()
+        pushed = self._pushed
         body = await self._ask(question)
         if "policy" not in _result(body):
-            await self._push()
+            await self._heal(pushed)
             body = await self._ask(question)
         found = _result(body)
         if (found.get("policy"), found.get("data_digest")) != (self.policy_digest, self.data_digest):
@@ -148,13 +150,26 @@ class OpaServerEngine:
             raise PolicyError("the OPA server's answer is not an object", code="pdp/malformed")
         return body
 
-    async def _push(self) -> None:
-        """Put the whole bundle on the server, once at a time. Raises ConfigError, PolicyError pdp/unavailable."""
+    async def _heal(self, seen: int) -> None:
+        """Put the bundle back on a server that lost it; a refusal now is an outage, not a start that fails."""
+        try:
+            await self._push(seen)
+        except ConfigError as error:
+            raise PolicyError(f"the OPA server lost the policy and {error}", code="pdp/unavailable") from error
+
+    async def _push(self, seen: int) -> None:
+        """Put the whole bundle on the server, unless another did since the caller saw that it was missing.
+
+        Raises ConfigError, PolicyError pdp/unavailable.
+        """
         async with self._pushing:
+            if self._pushed != seen:
+                return
             try:
                 async with asyncio.timeout(PUSH_DEADLINE_S):
                     await self._replace_policies()
                     await self._replace_data()
+                self._pushed += 1
             except (TimeoutError, aiohttp.ClientError, ConnectionsError, ValueError) as error:
                 raise PolicyError(
                     "the OPA server cannot be reached to load the policy", code="pdp/unavailable"

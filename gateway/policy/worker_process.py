@@ -41,7 +41,14 @@ class WorkerLoad:
 
 
 class WorkerDeath(Exception):
-    """The worker's process ended in the middle of a question (or was killed)."""
+    """The worker's process ended in the middle of a question (or was killed).
+
+    `asked` is False where the question never reached it: then no question is to blame.
+    """
+
+    def __init__(self, *, asked: bool) -> None:
+        super().__init__("the policy worker died")
+        self.asked = asked
 
 
 class WorkerProcess:
@@ -125,6 +132,8 @@ class WorkerProcess:
         inbox, outbox = self._process.stdin, self._process.stdout
         assert inbox is not None
         assert outbox is not None
+        if inbox.is_closing():
+            raise WorkerDeath(asked=False)
         try:
             inbox.write(struct.pack(">I", len(frame)))
             inbox.write(frame)
@@ -132,7 +141,7 @@ class WorkerProcess:
             (length,) = struct.unpack(">I", await outbox.readexactly(4))
             return await outbox.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise WorkerDeath from error
+            raise WorkerDeath(asked=True) from error
 
 
 def value_of(frame: bytes) -> Any:

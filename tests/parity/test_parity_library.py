@@ -18,4 +18,4 @@ async def test_every_sample_of_every_rule_agrees() -> None:
 async def test_hostile_and_incomplete_questions_agree(profile: str) -> None:
     count, seen = await questions_agree(Library(), profile, every=1 if profile == "balanced" else 5)
     assert count > 300
-    assert seen == {"allow", "deny"}
+    assert {"allow", "deny"} <= seen <= {"allow", "deny", "quarantine"}

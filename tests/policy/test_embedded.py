@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -122,6 +123,33 @@ async def test_close_leaves_no_process(bundle: Bundle) -> None:
     assert len(children() - before) == 3
     await engine.close()
     assert children() == before
+
+
+async def test_workers_end_with_a_gateway_that_was_killed(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys
+from pathlib import Path
+from gateway.policy.embedded import EmbeddedEngine
+from tests.policy import tiny
+
+async def main():
+    await EmbeddedEngine.start(tiny.load(Path(sys.argv[1])))
+    print("started", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+    gateway = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, str(tmp_path), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert gateway.stdout is not None
+    assert await gateway.stdout.readline() == b"started\n"
+    workers = psutil.Process(gateway.pid).children()
+    assert len(workers) == 3
+    gateway.kill()
+    await gateway.wait()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, workers, 30)
+    assert alive == []
 
 
 async def test_a_worker_sees_no_environment_of_ours(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

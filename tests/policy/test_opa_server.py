@@ -83,6 +83,18 @@ async def test_a_server_that_restarted_empty_gets_the_bundle_again(bundle: Bundl
         await engine.close()
 
 
+async def test_a_restarted_server_that_someone_else_took_is_an_outage(bundle: Bundle) -> None:
+    async with opa_server() as first:
+        engine = await OpaServerEngine.start(bundle, url=first.url, deadline_s=20)
+    try:
+        async with opa_server(port=first.port):
+            async with AsyncOpaClient(host="127.0.0.1", port=first.port, retries=0) as client:
+                await client.update_policy_from_string("package gateway.x\n\np := 1\n", "theirs", rego_compat=False)
+            assert await code_of(engine, "good/repo") == "pdp/unavailable"
+    finally:
+        await engine.close()
+
+
 async def test_a_new_bundle_replaces_the_old_and_the_old_engine_decides_no_more(
     bundle: Bundle, engine: OpaServerEngine, server: OpaServer, tmp_path: Path
 ) -> None:
