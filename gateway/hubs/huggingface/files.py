@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ _NAME_CHARS: Final = 600
 _INERT: Final = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'; sandbox"))
 
 
+@lru_cache(maxsize=8192)
 def file_headers(commit: str, entry: FileEntry) -> Headers:
     """Everything but Content-Length. The ETag is the digest by which every listing names the bytes."""
     etag = f'"{entry.digest.value}"'

@@ -45,15 +45,31 @@ def listing_value(request: HubRequest, snapshot: Snapshot, decision: Decision, p
         case RequestKind.INFO:
             return _info(request, snapshot, hidden, payload, scrub)
         case RequestKind.TREE:
-            entries = payload if isinstance(payload, list) else snapshot.tree
-            return scrub.json(_tree(request, _visible(entries, hidden), snapshot, hidden))
+            tree = _tree(request, _visible(_entries(snapshot, payload), hidden), snapshot, hidden)
+            return _cleaned(tree, payload, scrub)
         case RequestKind.PATHS_INFO:
-            entries = payload if isinstance(payload, list) else snapshot.tree
-            return scrub.json(_paths_info(request, _visible(entries, hidden)))
+            return _cleaned(_paths_info(request, _visible(_entries(snapshot, payload), hidden)), payload, scrub)
         case RequestKind.REFS:
             return _refs(request, payload)
         case _:
             raise ValueError(f"{request.kind} is no listing")
+
+
+def _entries(snapshot: Snapshot, payload: Any) -> Iterable[Any]:
+    return payload if isinstance(payload, list) else snapshot.tree
+
+
+def _cleaned(entries: list[Entry], payload: Any, scrub: Scrub) -> list[Any]:
+    """Forwarded rows lose what must not leave; our own are cut to the keys that clients read (and quickly: a revision
+    may have thousands)."""
+    return [scrub.json(entry) for entry in entries] if isinstance(payload, list) else [_plain(e) for e in entries]
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    row = {key: entry[key] for key in ("type", "oid", "size", "path")}
+    if lfs := entry.get("lfs"):
+        row["lfs"] = {"oid": lfs["oid"], "size": lfs["size"], "pointerSize": lfs.get("pointerSize", 0)}
+    return row
 
 
 def _visible(entries: Iterable[Any], hidden: frozenset[str]) -> list[Entry]:
