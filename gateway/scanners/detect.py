@@ -115,7 +115,7 @@ def is_pickle(reader: Reader, head: bytes) -> bool:
             return True
         if any(use.uses - {"import"} or _known(use.module, use.name) for use in program.globals.values()):
             return True
-        if program.end != "stopped":
+        if program.end != "stopped" or program.doubts:
             return False
         at = program.end_offset
         if at >= reader.size:

@@ -38,7 +38,7 @@ SYSTEM = glob("posix", "system") + b"(S'true'\ntR."
 BENIGN = pickle.dumps({"a": [1, 2.5, "x"], "b": (True, None)}, 2)
 
 # One name per module family that a scanner must know or not allow.
-GADGETS = tuple("""
+_GADGETS = """
 os.system posix.system nt.system os.popen os.execv os.spawnl os.remove subprocess.Popen subprocess.call subprocess.check_output
 subprocess.getoutput builtins.exec builtins.eval builtins.compile builtins.__import__ builtins.getattr builtins.open
 __builtin__.eval __builtin__.execfile __builtin__.apply runpy.run_path runpy._run_code pip.main pip._internal.main
@@ -62,7 +62,8 @@ torch.utils.bottleneck.__main__.run_cprofile torch.utils.collect_env.run torch._
 torch.distributed.rpc.server_process_global_profile tensorflow.keras.models.load_model keras.models.load_model
 transformers.AutoModel.from_pretrained sklearn.utils.fixes.delayed yaml.unsafe_load jinja2.Template nltk.data.load
 evil.payload my_package.hidden sklearn.foo.Unknown ..os.system
-""".split())
+"""
+GADGETS = _GADGETS.split()
 
 
 def gadget_call(dotted: str, protocol: int) -> bytes:
@@ -135,6 +136,13 @@ def _parser_tricks() -> dict[str, bytes]:
         + stack_global("posix", "system")
         + short("true")
         + b"\x85R.",
+        # The C unpickler, reading a file, drops what is left of a frame when an operand crosses its end.
+        "frame-hides-text": b"\x80\x04\x95\x0e\x00\x00\x00\x00\x00\x00\x00ccollections\nOr" + b"deque\n)R.",
+        "frame-hides-operand": b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00\x8c\x05abc"
+        + short("posix")[2:]
+        + b"000"
+        + b"N.",
+        "frame-past-end": b"\x80\x04\x95" + b"\xff" * 8 + stack_global("posix", "system") + short("true") + b"\x85R.",
         "no-op-flood": b"N0" * 1_200_000 + SYSTEM,
         "padding-3-mib": b"\x80\x03B" + struct.pack("<I", 3 << 20) + bytes(3 << 20) + b"0" + SYSTEM,
         "long-binput": b"Nr\xff\xff\xff\x7f0" + SYSTEM,

@@ -28,6 +28,11 @@ _EVENTS: dict[str, tuple[FindingClass, Severity, str]] = {
     "pickle.out-of-band": (FindingClass.AMBIGUITY, Severity.MEDIUM, "needs buffers that are not in the file"),
     "pickle.codec": (FindingClass.UNKNOWN_GLOBAL, Severity.HIGH, "encodes with a codec that does more than text"),
     "pickle.allocation": (FindingClass.DOS, Severity.HIGH, "makes loaders allocate an absurd amount of memory"),
+    "pickle.frame-straddle": (
+        FindingClass.AMBIGUITY,
+        Severity.HIGH,
+        "has operands that cross the end of a frame: loaders read them differently",
+    ),
     "pickle.memo-index": (
         FindingClass.DOS,
         Severity.MEDIUM,
@@ -82,6 +87,8 @@ def examine(
             break
         report.findings += findings_of(program, member, skip_modules=skip_modules)
         at = program.end_offset
+        if program.doubts:
+            report.cause = report.cause or "malformed"
         if program.end != "stopped":
             report.cause = report.cause or program.end
             break
@@ -106,8 +113,8 @@ def findings_of(program: Program, member: str, *, skip_modules: tuple[str, ...] 
     for use in program.globals.values():
         if not use.module.startswith(skip_modules or ("\0",)):
             found += _global_findings(use, member)
-    if program.end == "malformed":
-        message = "the stream breaks; what came before it runs in a loader"
+    if program.end == "malformed" or program.doubts:
+        message = "the stream breaks in some loaders; what came before it has run by then"
         where = _where(member, program.end_offset)
         found.append(Finding("pickle.malformed", FindingClass.AMBIGUITY, Severity.MEDIUM, message, where))
     return found

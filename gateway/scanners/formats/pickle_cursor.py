@@ -23,6 +23,8 @@ class Cursor:
         self._base = start
         self._window = b""
         self._at = 0
+        self._frame_end = 0
+        self.straddles = 0
 
     @property
     def offset(self) -> int:
@@ -36,7 +38,21 @@ class Cursor:
         self._at += 1
         return value
 
+    def frame(self, length: int) -> None:
+        """A frame of `length` bytes begins here.
+
+        CPython's C unpickler, reading from a file object, takes a whole frame into its buffer and drops what is left of
+        it when an operand crosses the frame's end: the same bytes then mean something else than without a file object.
+        `straddles` counts such operands, and frames that run past the file, where unpicklers disagree as well.
+        """
+        end = self.offset + length
+        if self.offset < self._frame_end < end or end > self._reader.size:
+            self.straddles += 1
+        self._frame_end = max(self._frame_end, end)
+
     def take(self, count: int) -> bytes:
+        if self.offset < self._frame_end < self.offset + count:
+            self.straddles += 1
         end = self._at + count
         if end > len(self._window):
             if not self._fill(count):
@@ -48,6 +64,8 @@ class Cursor:
 
     def skip(self, count: int) -> None:
         """Step over `count` bytes without reading them."""
+        if self.offset < self._frame_end < self.offset + count:
+            self.straddles += 1
         if self.offset + count > self._reader.size:
             raise MalformedPickle("an operand runs past the end of the file")
         if self._at + count <= len(self._window):
@@ -55,16 +73,21 @@ class Cursor:
         else:
             self._base, self._window, self._at = self.offset + count, b"", 0
 
-    def require(self, count: int) -> None:
-        """Refuse a frame that claims more bytes than the file has."""
-        if self.offset + count > self._reader.size:
-            raise MalformedPickle("a frame runs past the end of the file")
-
     def number(self, count: int) -> int:
         return int.from_bytes(self.take(count), "little")
 
     def line(self) -> bytes | None:
-        """One line without its end; None for a line of more than 64 KiB, which is stepped over."""
+        """One line without its end; None for a line of more than 64 KiB, which is stepped over.
+
+        The last line of a file needs no end: unpicklers take it without its last byte, and fail at the next opcode.
+        """
+        start = self.offset
+        data = self._line()
+        if start < self._frame_end < self.offset:
+            self.straddles += 1
+        return data
+
+    def _line(self) -> bytes | None:
         found = self._window.find(b"\n", self._at)
         if found >= 0:
             data = self._window[self._at : found]
@@ -78,9 +101,11 @@ class Cursor:
                 data = self._window[self._at : found]
                 self._at = found + 1
                 return None if long else data
-            if not self._window:
-                raise MalformedPickle("a text operand has no end")
-            long, self._at = True, len(self._window)
+            rest = self._window[self._at :]
+            self._at = len(self._window)
+            if self.offset >= self._reader.size:
+                return None if long else rest[:-1]
+            long = True
             self._fill(WINDOW_BYTES)
 
     def short_line(self) -> bytes:

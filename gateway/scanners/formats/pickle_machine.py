@@ -49,6 +49,8 @@ def run(reader: Reader, start: int, budget: OpcodeBudget) -> Program:
         program.end = "malformed"
     except PickleLimit:
         program.end = "limit"
+    if cursor.straddles:
+        machine.event("pickle.frame-straddle")
     program.opcodes = budget.opcodes - left
     budget.opcodes = left
     program.end_offset = cursor.offset
@@ -67,7 +69,7 @@ def _proto(m: Machine) -> None:
 
 
 def _frame(m: Machine) -> None:
-    m.cursor.require(m.cursor.number(8))
+    m.cursor.frame(m.cursor.number(8))
 
 
 def _int(m: Machine) -> None:
@@ -167,7 +169,7 @@ def _newobj(m: Machine) -> None:
 def _newobj_ex(m: Machine) -> None:
     kwargs, args, target = m.pop(), m.pop(), m.pop()
     if kwargs is not CONTAINER and not isinstance(kwargs, Result):
-        raise MalformedPickle("keyword arguments are no dict")
+        m.doubt()
     m.push(m.call(target, args, "new"))
 
 
@@ -201,7 +203,7 @@ def _setitem(m: Machine) -> None:
 def _dict(m: Machine) -> None:
     items = m.pop_mark()
     if len(items) % 2:
-        raise MalformedPickle("odd number of items")
+        m.doubt()
     _container(m, items)
 
 
@@ -223,7 +225,7 @@ def _memoize(m: Machine) -> None:
 
 def _readonly(m: Machine) -> None:
     if isinstance(m.peek(), GlobalRef):
-        raise MalformedPickle("READONLY_BUFFER on a global")
+        m.doubt()
 
 
 # fmt: off

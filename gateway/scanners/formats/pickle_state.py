@@ -35,7 +35,10 @@ _INT = re.compile(rb"\s*[+-]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][
 
 @dataclass(slots=True)
 class Program:
-    """What one stream does. `end`: "stopped", or why it was not followed further; `end_offset`: the byte after it."""
+    """What one stream does. `end`: "stopped", or why it was not followed further; `end_offset`: the byte after it.
+
+    `doubts`: places where one unpickler goes on and another refuses.
+    """
 
     globals: dict[tuple[str, str], GlobalUse] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -44,6 +47,7 @@ class Program:
     end_offset: int = 0
     opcodes: int = 0
     protocol: int = 0
+    doubts: int = 0
     top: Any = None
 
 
@@ -99,6 +103,10 @@ class Machine:
         if len(self.program.events) < 1000:
             self.program.events.append(Event(rule, self.at, symbol))
 
+    def doubt(self) -> None:
+        """One unpickler refuses this, another may not: go on, and do not call the stream sound."""
+        self.program.doubts += 1
+
     def import_global(self, module: Any, name: Any) -> Any:
         """GLOBAL, STACK_GLOBAL and INST: a name becomes an object."""
         if not isinstance(module, str) or not isinstance(name, str):
@@ -119,7 +127,7 @@ class Machine:
 
     def call(self, target: Any, args: Any, use: str) -> Any:
         if not isinstance(args, tuple | Result) and args is not TUPLE:
-            raise MalformedPickle("arguments are no tuple")
+            self.doubt()
         if isinstance(args, tuple):
             self.note_args(args)
         if isinstance(target, GlobalRef):
@@ -132,7 +140,8 @@ class Machine:
         if target is PERSISTENT:
             self.event("pickle.computed-callable", "persistent object")
             return Result(None)
-        raise MalformedPickle("what is called is no callable")
+        self.doubt()
+        return Result(None)
 
     def check_arguments(self, use: GlobalUse, args: Any) -> None:
         """Names that are harmless only with plain arguments."""
@@ -162,20 +171,20 @@ class Machine:
         elif target is PERSISTENT:
             self.event("pickle.build-on-global", "persistent object")
         else:
-            raise MalformedPickle("BUILD on a plain value")
+            self.doubt()
 
     def fill(self, items: list[Any], pairs: bool = False) -> None:
         """APPEND(S), SETITEM(S), ADDITEMS: put values into the container on top."""
         target = self.peek()
         if pairs and len(items) % 2:
-            raise MalformedPickle("odd number of items")
+            self.doubt()
         self.note_args(items)
         if isinstance(target, GlobalRef):
             self.event("pickle.method-on-global", target.symbol)
         elif target is PERSISTENT:
             self.event("pickle.method-on-global", "persistent object")
         elif target is not CONTAINER and not isinstance(target, Result):
-            raise MalformedPickle("items for what holds none")
+            self.doubt()
 
     def persistent(self, pid: Any) -> None:
         if len(self.program.persistent_ids) >= MAX_PERSISTENT_IDS:

@@ -143,8 +143,8 @@ def inspect_legacy(reader: Reader, _path: str) -> Inspection:
         program = run(reader, at, budget)
         report.programs.append(program)
         report.findings += findings_of(program, f"pickle {number + 1}")
-        if program.end != "stopped":
-            report.cause = program.end
+        if program.end != "stopped" or program.doubts:
+            report.cause = program.end if program.end != "stopped" else "malformed"
             break
         at = program.end_offset
     if not report.cause:
