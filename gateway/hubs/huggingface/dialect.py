@@ -39,10 +39,6 @@ class HuggingFaceDialect:
         """Read one request. Raises UnroutableRequest for everything that the grammar does not name."""
         return grammar.parse(self._hub, method, raw_target, content_type, body)
 
-    def is_tombstone(self, repo: Repo, ref: str) -> bool:
-        """Is `ref` the invented commit that denials of this repo carry?"""
-        return self._tombstone.ref_of(repo, ref) is not None
-
     def tombstone_ref(self, repo: Repo, ref: str) -> str | None:
         """What to judge again where `ref` is an invented commit: the ref (or a prefix of the commit) that was refused,
         "" for the default branch; None where `ref` is no invented commit of this repo."""

@@ -93,7 +93,7 @@ class ScriptedGateway:
         if asked.repo.id in self.denied:
             refusal = Denial(Effect.DENY, DecisionScope.REVISION, (REASON,), "dec-123", COMMIT)
             return self.dialect.refuse(asked, method, refusal)
-        if self.dialect.is_tombstone(asked.repo, asked.ref):
+        if self.dialect.tombstone_ref(asked.repo, asked.ref) is not None:
             return self.dialect.refuse(asked, method, Absence("revision", "approved since; drop the pinned revision"))
         decision = Decision(
             Effect.ALLOW, DecisionScope.REVISION, warnings=(Reason("age/new", "low", "two days old", "wait"),)

@@ -102,7 +102,7 @@ def test_a_refused_revision_is_a_tombstone_on_head_and_a_reason_on_get(scope, ef
     assert head.status == 200
     assert re.fullmatch(r"[0-9a-f]{40}", headers["X-Repo-Commit"])
     assert headers["X-Repo-Commit"] != COMMIT
-    assert DIALECT.is_tombstone(model("org/name"), headers["X-Repo-Commit"])
+    assert DIALECT.tombstone_ref(model("org/name"), headers["X-Repo-Commit"]) is not None
     assert re.fullmatch(r'"[0-9a-f]{64}"', headers["ETag"])
     assert headers["ETag"] == headers["X-Linked-Etag"]
     assert ENTRY.sha256 not in headers["ETag"]
@@ -146,7 +146,7 @@ def test_listings_of_a_refused_revision_are_tombstones_with_files():
     info, headers = refuse(request(RequestKind.INFO, ""), "GET", denial())
     value = json.loads(info.body)
     assert (info.status, value["id"]) == (200, "org/name")
-    assert DIALECT.is_tombstone(model("org/name"), value["sha"])
+    assert DIALECT.tombstone_ref(model("org/name"), value["sha"]) is not None
     assert {"model.safetensors", "config.json"} <= {s["rfilename"] for s in value["siblings"]}
     assert "X-HF-Warning" in headers
     tree, _ = refuse(request(RequestKind.TREE, ""), "GET", denial())
@@ -210,7 +210,7 @@ def test_a_refused_identity_never_asks_for_a_password(kind, method, status):
 def test_a_refused_identity_shows_no_commit_even_in_scope_file():
     refusal = denial(DecisionScope.FILE, (IDENTITY,), commit=COMMIT, entry=ENTRY)
     _, headers = refuse(request(), "HEAD", refusal)
-    assert DIALECT.is_tombstone(model("org/name"), headers["X-Repo-Commit"])
+    assert DIALECT.tombstone_ref(model("org/name"), headers["X-Repo-Commit"]) is not None
 
 
 def test_whoami_without_identity_is_401():
@@ -248,12 +248,12 @@ def test_tombstones_differ_by_repo_type_and_key_and_cannot_be_foreseen():
 
     other_key = HuggingFaceDialect("hub", "https://gate.example", b"x" * 32)
     assert len({commit(DIALECT), commit(DIALECT, "org/other"), commit(other_key)}) == 3
-    assert not other_key.is_tombstone(model("org/name"), commit(DIALECT))
+    assert other_key.tombstone_ref(model("org/name"), commit(DIALECT)) is None
     assert commit(DIALECT) == commit(HuggingFaceDialect("hub", "https://other.example", KEY))
     assert commit(DIALECT, "ORG/name") == commit(DIALECT)
-    assert not DIALECT.is_tombstone(model("org/other"), commit(DIALECT))
-    assert not DIALECT.is_tombstone(model("org/name"), COMMIT)
-    assert not DIALECT.is_tombstone(model("org/name"), "é")
+    assert DIALECT.tombstone_ref(model("org/other"), commit(DIALECT)) is None
+    assert DIALECT.tombstone_ref(model("org/name"), COMMIT) is None
+    assert DIALECT.tombstone_ref(model("org/name"), "é") is None
     with pytest.raises(ValueError, match="16 bytes"):
         HuggingFaceDialect("hub", "https://gate.example", b"short")
 
@@ -295,7 +295,7 @@ def test_a_request_under_the_tombstone_stays_under_it():
 
 @given(st.binary(min_size=20, max_size=20))
 def test_no_other_commit_is_taken_for_a_tombstone(commit):
-    assert not DIALECT.is_tombstone(model("org/name"), commit.hex())
+    assert DIALECT.tombstone_ref(model("org/name"), commit.hex()) is None
 
 
 # --- pending, absence, failure ---------------------------------------------------------------------------------------
