@@ -31,12 +31,19 @@ matches(pattern, name) if {
 }
 
 # Is the name a key of the list, as it is or in lower case? False removes an entry.
-listed(list, name) if list[name]
+listed(list, name) if {
+	is_object(list)
+	list[name]
+}
 
-listed(list, name) if list[lower(name)]
+listed(list, name) if {
+	is_object(list)
+	list[lower(name)]
+}
 
 # Does a pattern that is a key of the list match the name?
 any_matches(patterns, name) if {
+	is_object(patterns)
 	some pattern, on in patterns
 	on
 	matches(pattern, name)

@@ -47,3 +47,10 @@ test_listed_in_either_case if {
 }
 
 test_a_pattern_switched_off if not pattern.any_matches({"org/*": false}, "org/name")
+
+test_something_that_is_no_list_holds_nothing if {
+	every value in [null, true, false, "org/name", ["org/name"], 5] {
+		not pattern.listed(value, "org/name")
+		not pattern.any_matches(value, "org/name")
+	}
+}

@@ -19,7 +19,9 @@ import data.gateway.lib.result
 
 deny contains result.revision({
 	"severity": "medium",
-	"message": sprintf("The age of %s is unknown: the commit has no readable date and no first-seen time.", [artifact.repo_name]),
+	"message": sprintf("The age of %s is unknown: the commit has no readable date and no first-seen time.", [
+		artifact.repo_name,
+	]),
 	"remedy": "Fetch it again once the gateway has seen it for long enough, or ask for a waiver of age/missing.",
 	"evidence": "no date",
 }) if {

@@ -7,7 +7,9 @@
 #   id: code/auto-map
 #   severity: high
 #   message: "'config.json' asks loaders to run the repo's own code: <targets>."
-#   remedy: "Approve the code by digest or the revision as org/name@commit in custom_code.approved, or use a revision without auto_map."
+#   remedy: >-
+#     Approve the code by digest or the revision as org/name@commit in custom_code.approved, or use a revision
+#     without auto_map.
 #   doc: docs/rules/code-auto-map.md
 package gateway.rules.code.auto_map
 

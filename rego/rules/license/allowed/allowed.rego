@@ -7,7 +7,9 @@
 #   id: license/allowed
 #   severity: high
 #   message: "The license '<id>' is not on the list of allowed licenses."
-#   remedy: "Choose a model under an allowed license, or ask for the id to be added to licenses.allowed or for a waiver of license/allowed."
+#   remedy: >-
+#     Choose a model under an allowed license, or ask for the id to be added to licenses.allowed or for a waiver
+#     of license/allowed.
 #   doc: docs/rules/license-allowed.md
 package gateway.rules.license.allowed
 
@@ -20,7 +22,10 @@ import data.gateway.lib.text
 
 deny contains result.repo({
 	"severity": "high",
-	"message": sprintf("The license %s of %s is not on the list of allowed licenses.", [text.name(entry), artifact.repo_name]),
+	"message": sprintf("The license %s of %s is not on the list of allowed licenses.", [
+		text.name(entry),
+		artifact.repo_name,
+	]),
 	"remedy": concat(" ", [
 		"Choose a model under an allowed license,",
 		"or ask for the id to be added to licenses.allowed or for a waiver of license/allowed.",

@@ -6,7 +6,9 @@
 #   id: license/conditional
 #   severity: medium
 #   message: "The license '<id>' carries conditions: <conditions>."
-#   remedy: "Confirm that your use meets the conditions and ask for a waiver of license/conditional, or move the id to licenses.allowed."
+#   remedy: >-
+#     Confirm that your use meets the conditions and ask for a waiver of license/conditional, or move the id to
+#     licenses.allowed.
 #   doc: docs/rules/license-conditional.md
 package gateway.rules.license.conditional
 
@@ -19,7 +21,11 @@ import data.gateway.lib.text
 
 deny contains result.repo({
 	"severity": "medium",
-	"message": sprintf("The license %s of %s carries conditions: %s.", [text.name(entry), artifact.repo_name, conditions(entry)]),
+	"message": sprintf("The license %s of %s carries conditions: %s.", [
+		text.name(entry),
+		artifact.repo_name,
+		conditions(entry),
+	]),
 	"remedy": concat(" ", [
 		"Confirm that your use meets the conditions and ask for a waiver of license/conditional,",
 		"or have the id moved to licenses.allowed.",

@@ -19,7 +19,11 @@ import data.gateway.lib.text
 
 deny contains result.repo({
 	"severity": "high",
-	"message": sprintf("The license %s of %s is denied: %s.", [text.name(entry), artifact.repo_name, why(lower(entry))]),
+	"message": sprintf("The license %s of %s is denied: %s.", [
+		text.name(entry),
+		artifact.repo_name,
+		why(lower(entry)),
+	]),
 	"remedy": "Choose a model under another license; a waiver of license/denied needs the legal owner's approval.",
 	"evidence": entry,
 }) if {

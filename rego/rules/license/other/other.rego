@@ -7,7 +7,9 @@
 #   id: license/other
 #   severity: high
 #   message: "The license is 'other' (name '<name>', link '<link>') and no agreement covers it."
-#   remedy: "Have the text at the link reviewed and recorded in licenses.agreements, or choose a model under an allowed license."
+#   remedy: >-
+#     Have the text at the link reviewed and recorded in licenses.agreements, or choose a model under an allowed
+#     license.
 #   doc: docs/rules/license-other.md
 package gateway.rules.license.other
 
@@ -44,7 +46,13 @@ agreed if {
 	row.link == input.repo.license.link
 	object.get(row, "name", input.repo.license.name) == input.repo.license.name
 	repo_covered(object.get(row, "repos", null))
+	unambiguous(row)
 }
+
+# A link without a host names a file of whatever repo declares it: such a row must name its repos.
+unambiguous(row) if contains(row.link, "://")
+
+unambiguous(row) if object.get(row, "repos", null) != null
 
 repo_covered(patterns) if patterns == null
 

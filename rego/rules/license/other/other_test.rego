@@ -127,6 +127,44 @@ test_a_row_switched_off if {
 	found.effect == "deny"
 }
 
+test_an_agreement_for_every_repo if {
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["other"]),
+		fixture.set("/repo/license/spdx", null),
+		fixture.set("/repo/license/link", "https://other.example/l"),
+	])
+	config := fixture.config([fixture.set("/licenses/agreements/wide", {"link": "https://other.example/l"})])
+	results := rule.deny with input as asked
+		with data.config as config
+	count(results) == 0
+}
+
+test_a_file_of_the_repo_needs_the_repos_named if {
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["other"]),
+		fixture.set("/repo/license/spdx", null),
+		fixture.set("/repo/license/link", "LICENSE"),
+	])
+	config := fixture.config([fixture.set("/licenses/agreements/loose", {"link": "LICENSE"})])
+	results := rule.deny with input as asked
+		with data.config as config
+	some found in results
+	count(results) == 1
+	found.effect == "deny"
+}
+
+test_a_file_of_a_named_repo if {
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["other"]),
+		fixture.set("/repo/license/spdx", null),
+		fixture.set("/repo/license/link", "LICENSE"),
+	])
+	config := fixture.config([fixture.set("/licenses/agreements/bound", {"link": "LICENSE", "repos": {"acme/tiny": true}})])
+	results := rule.deny with input as asked
+		with data.config as config
+	count(results) == 0
+}
+
 test_other_in_a_list if {
 	asked := fixture.revision([
 		fixture.set("/repo/license/declared", ["mit", "OTHER"]),

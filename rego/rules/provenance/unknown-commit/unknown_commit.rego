@@ -7,7 +7,9 @@
 #   id: provenance/unknown-commit
 #   severity: medium
 #   message: "Whether the commit <commit> belongs to the default branch is unknown."
-#   remedy: "Use the default branch or a more recent commit of its history, or ask for a waiver of provenance/unknown-commit."
+#   remedy: >-
+#     Use the default branch or a more recent commit of its history, or ask for a waiver of
+#     provenance/unknown-commit.
 #   doc: docs/rules/provenance-unknown-commit.md
 package gateway.rules.provenance.unknown_commit
 

@@ -7,7 +7,9 @@
 #   id: provenance/unreachable-commit
 #   severity: high
 #   message: "The commit <commit> is not part of the default branch's history."
-#   remedy: "Use the default branch or a commit of its history, or ask for a waiver of provenance/unreachable-commit for this commit."
+#   remedy: >-
+#     Use the default branch or a commit of its history, or ask for a waiver of provenance/unreachable-commit for
+#     this commit.
 #   doc: docs/rules/provenance-unreachable-commit.md
 package gateway.rules.provenance.unreachable_commit
 

@@ -15,6 +15,8 @@ import rego.v1
 
 import data.gateway.lib.evidence
 
-deny contains evidence.refusal(finding, "Ask the publisher to write the file anew with a current tool, or use a safetensors revision.") if {
+deny contains evidence.refusal(finding, remedy) if {
 	some finding in evidence.findings({"ambiguity"})
 }
+
+remedy := "Ask the publisher to write the file anew with a current tool, or use a safetensors revision."

@@ -14,6 +14,8 @@ import rego.v1
 
 import data.gateway.lib.evidence
 
-deny contains evidence.refusal(finding, "Do not load this file; take a safetensors revision, or report the repo to the hub.") if {
+deny contains evidence.refusal(finding, remedy) if {
 	some finding in evidence.findings({"code-exec", "file", "network", "embedded-exe"})
 }
+
+remedy := "Do not load this file; take a safetensors revision, or report the repo to the hub."

@@ -7,7 +7,8 @@
 #   id: scan/coverage
 #   severity: high
 #   message: "The scan of '<file>' by <scanner> is <surface>: <cause>."
-#   remedy: "Try again later if the cause may pass; else use a safetensors revision or ask for a waiver of scan/coverage."
+#   remedy: >-
+#     Try again later if the cause may pass; else use a safetensors revision or ask for a waiver of scan/coverage.
 #   doc: docs/rules/scan-coverage.md
 package gateway.rules.scan.coverage
 

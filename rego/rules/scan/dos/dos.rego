@@ -14,6 +14,8 @@ import rego.v1
 
 import data.gateway.lib.evidence
 
-deny contains evidence.refusal(finding, "Ask the publisher for a file without the bomb, or use another revision.") if {
+deny contains evidence.refusal(finding, remedy) if {
 	some finding in evidence.findings({"dos"})
 }
+
+remedy := "Ask the publisher for a file without the bomb, or use another revision."

@@ -14,6 +14,8 @@ import rego.v1
 
 import data.gateway.lib.evidence
 
-deny contains evidence.refusal(finding, "Prefer a safetensors revision; otherwise load it only with the framework named.") if {
+deny contains evidence.refusal(finding, remedy) if {
 	some finding in evidence.findings({"framework-global"})
 }
+
+remedy := "Prefer a safetensors revision; otherwise load it only with the framework named."

@@ -6,7 +6,9 @@
 #   id: scan/hub-verdict
 #   severity: high
 #   message: "The hub's scanner <vendor> rates '<file>' as <level>."
-#   remedy: "Read the report on the hub's page of the file; use another revision, or ask for a waiver of scan/hub-verdict."
+#   remedy: >-
+#     Read the report on the hub's page of the file; use another revision, or ask for a waiver of
+#     scan/hub-verdict.
 #   doc: docs/rules/scan-hub-verdict.md
 package gateway.rules.scan.hub_verdict
 

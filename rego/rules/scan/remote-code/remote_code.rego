@@ -7,7 +7,9 @@
 #   id: scan/remote-code
 #   severity: high
 #   message: "'<file>': <what the scanner saw> (<scanner rule>, <symbol or place>)"
-#   remedy: "Have the code read and approved in custom_code.approved (this file by digest, or the revision as org/name@commit), or use a revision that needs none."
+#   remedy: >-
+#     Have the code read and approved in custom_code.approved (this file by digest, or the revision as
+#     org/name@commit), or use a revision that needs none.
 #   doc: docs/rules/scan-remote-code.md
 package gateway.rules.scan.remote_code
 

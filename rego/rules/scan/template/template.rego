@@ -14,6 +14,8 @@ import rego.v1
 
 import data.gateway.lib.evidence
 
-deny contains evidence.refusal(finding, "Use a revision with a plain template, or report the repo to the hub.") if {
+deny contains evidence.refusal(finding, remedy) if {
 	some finding in evidence.findings({"template"})
 }
+
+remedy := "Use a revision with a plain template, or report the repo to the hub."

@@ -14,6 +14,8 @@ import rego.v1
 
 import data.gateway.lib.evidence
 
-deny contains evidence.refusal(finding, "Use a safetensors revision, or ask for a waiver of scan/unknown-global that names this symbol.") if {
+deny contains evidence.refusal(finding, remedy) if {
 	some finding in evidence.findings({"unknown-global"})
 }
+
+remedy := "Use a safetensors revision, or ask for a waiver of scan/unknown-global that names this symbol."
