@@ -61,13 +61,10 @@ class Download:
     def read(self, count: int) -> bytes:
         """Exactly `count` bytes."""
         data = bytearray()
-        while len(data) < count:
-            piece = self.response.read1(count - len(data))
-            if not piece:
-                break
+        while len(data) < count and (piece := self.response.read1(count - len(data))):
             data += piece
-        self.received += len(data)
-        self.digest.update(data)
+            self.received += len(piece)
+            self.digest.update(piece)
         return bytes(data)
 
     def read_all(self) -> "Download":
@@ -109,7 +106,7 @@ def together(count: int, work):
     def run(number):
         try:
             results[number] = work(number)
-        except BaseException as error:  # noqa: BLE001 - carried to the test's thread
+        except BaseException as error:
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
