@@ -59,9 +59,14 @@ def run(args: argparse.Namespace) -> int:
     if args.policy_command == "check":
         _print_check(bundle, as_json=args.json)
         return EXIT_DONE
+    from rich.console import Console
+
     from gateway.policy import testing
 
-    report = asyncio.run(testing.run(bundle, rego, policy_data_dir()))
+    with Console(stderr=True).status("testing") as status:  # shows nothing where stderr is no terminal
+        report = asyncio.run(
+            testing.run(bundle, rego, policy_data_dir(), started=lambda name: status.update(f"testing {name}"))
+        )
     _print_report(report, as_json=args.json)
     return EXIT_DONE if report.passed else EXIT_FAILED
 

@@ -7,7 +7,7 @@ another value fails, a failing evaluation is an error. `todo_test_*` is skipped,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -60,12 +60,19 @@ class Report:
         return sum(r.outcome is outcome for r in self.results)
 
 
-async def run(bundle: Bundle, rego_dir: Path, data_dir: Path) -> Report:
-    """Run everything. Raises ConfigError where the modules do not load together."""
+async def run(
+    bundle: Bundle, rego_dir: Path, data_dir: Path, *, started: Callable[[str], None] = lambda _: None
+) -> Report:
+    """Run everything; `started` is told each file as its turn comes.
+
+    Raises ConfigError where the modules do not load together.
+    """
     report = Report()
     async with _Runner(bundle) as runner:
         for module in bundle.tests:
+            started(module.path)
             report.results += await _module(runner, module)
+        started("samples")
         report.results += await _samples(runner, bundle, rego_dir, data_dir)
     report.results.sort(key=lambda result: (result.file.split(":")[0], result.name))
     return report

@@ -13,6 +13,8 @@ from gateway.domain.errors import PolicyError
 from gateway.policy.embedded import EmbeddedEngine
 from tests.policy import hostile, tiny
 
+CASES = ("good/repo", "hostile/recursion", "hostile/loop", "hostile/error", "hostile/undefined", "bad/repo")
+
 
 async def outcome(engine: EmbeddedEngine, repo_id: str) -> str:
     try:
@@ -23,17 +25,8 @@ async def outcome(engine: EmbeddedEngine, repo_id: str) -> str:
 
 async def scenario() -> list[str]:
     engine = await EmbeddedEngine.start(tiny.unchecked(hostile.MODULES), workers=1, deadline_s=2)
-    seen = []
     try:
-        for case in (
-            "good/repo",
-            "hostile/recursion",
-            "hostile/loop",
-            "hostile/error",
-            "hostile/undefined",
-            "bad/repo",
-        ):
-            seen.append(await outcome(engine, case))
+        seen = [await outcome(engine, case) for case in CASES]
         for child in psutil.Process().children():
             child.kill()
             with contextlib.suppress(ChildProcessError):
