@@ -13,6 +13,8 @@ from gateway.scanners.reader import Inspection, Reader
 
 WHOLE_BYTES = 16 * 1024 * 1024
 """A text up to this size is judged whole; a longer one by three samples."""
+ACTING_BYTES = 2 * 1024 * 1024
+"""YAML, templates and SVG, of which any part may act, are judged only up to this size, and never by samples."""
 _SAMPLE_BYTES = 1024 * 1024
 
 _TEMPLATE_SUFFIXES = (".jinja", ".jinja2", ".j2")
@@ -23,7 +25,7 @@ _SCRIPT_SUFFIXES = (
 _HTML_START = re.compile(rb"\s*<(?:!doctype html|html|head|script|body)\b", re.IGNORECASE)
 _SVG_ACTIVE = re.compile(
     rb"<(?:[\w-]+:)?(?:script|foreignobject|iframe|embed|object|handler|set|animate)\b"
-    rb"|\bon[a-z]+\s*=|javascript:|<!entity|<!doctype[^>]*\[|<\?xml-stylesheet|&#",
+    rb"|\bon[a-z]{1,40}\s{0,40}=|javascript:|<!entity|<!doctype[^>]{0,1000}\[|<\?xml-stylesheet|&#",
     re.IGNORECASE,
 )
 
@@ -60,7 +62,7 @@ def inspect(reader: Reader, path: str) -> Inspection:
     """Judge a text-born file by its content. A file over 16 MiB is sampled: `complete` with whole_file False.
 
     Not text (control characters, a pickle's start): surface `failed`, cause "content-mismatch", and a finding.
-    A Jinja template over 16 MiB, or YAML over 16 MiB, is `partial`, for any part of those may act.
+    A Jinja template or YAML over 2 MiB is `partial`, for any part of those may act.
     """
     fmt = promised_format(path)
     fmt = fmt if fmt in ("markdown", "csv", "yaml") else "text"
@@ -75,7 +77,7 @@ def inspect(reader: Reader, path: str) -> Inspection:
     if not is_textual(data):
         return _mismatch(fmt, "named as text, but holds control characters that text has no use for")
     acts = fmt == "yaml" or path.lower().endswith(_TEMPLATE_SUFFIXES)
-    if acts and not whole:
+    if acts and reader.size > ACTING_BYTES:
         return Inspection(fmt, Coverage(Surface.PARTIAL, whole_file=False, cause="too-large"))
     return Inspection(fmt, Coverage(Surface.COMPLETE, whole_file=whole), tuple(_content_findings(data, fmt, path)))
 
@@ -110,11 +112,11 @@ def _content_findings(data: bytes, fmt: str, path: str) -> list[Finding]:
 
 
 def inspect_svg(reader: Reader) -> Inspection:
-    """Judge an SVG image whole (up to 16 MiB): scripts, handlers, entities and foreign content are findings."""
-    data, whole = samples(reader)
+    """Judge an SVG image whole (up to 2 MiB): scripts, handlers, entities and foreign content are findings."""
+    data, _ = samples(reader)
     if not is_textual(data) or not _is_utf8(data):
         return _mismatch("image", "an SVG that is not UTF-8 text")
-    if not whole:
+    if reader.size > ACTING_BYTES:
         return Inspection("image", Coverage(Surface.PARTIAL, whole_file=False, cause="too-large"))
     found: tuple[Finding, ...] = ()
     if _SVG_ACTIVE.search(data):

@@ -16,13 +16,17 @@ from gateway.scanners.formats.printable import printable
 _MAX_NAMED = 50
 
 # A tag stands where a node begins: after an indicator, an anchor, or at the beginning of a line.
-_TAG = re.compile(r"(?:^|[:\-?\[{,|>]|&[^\s,\[\]{}]+|^---)[ \t]*(!(?:<[^>\s]*>?|[^\s,\[\]{}]*))", re.MULTILINE)
+_TAG = re.compile(
+    r"(?:^|[:\-?\[{,|>]|(?<![^\s\[{,:?-])&[^\s,\[\]{}]{1,200}|^---)[ \t]{0,200}"
+    r"(!(?:<[^>\s]{0,500}>?|[^\s,\[\]{}]{0,500}))",
+    re.MULTILINE,
+)
 _CORE_TAGS = frozenset(
     {"!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!set", "!!binary", "!!timestamp", "!!omap"}
     | {"!!pairs", "!!merge", "!", "!ref", "!copy"}
 )
 # A tag of Python, or one that is written so that its name cannot be read here.
-_PYTHON_TAG = re.compile(r"!+(?:python|eval|exec)\b|python[/:]|!<|%[0-9A-Fa-f]{2}")
+_PYTHON_TAG = re.compile(r"!(?:python|eval|exec)\b|python[/:]|!<|%[0-9A-Fa-f]{2}")
 # "!github.draft" and "!cancelled()" are negations in an expression of a workflow, not tags.
 _NEGATION = re.compile(r"!(?:github|env|inputs|steps|needs|matrix|secrets|vars)\.[\w.()-]+\Z|![a-z]+\(.*\Z")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))|\\\r?\n[ \t]*")
