@@ -137,6 +137,8 @@ def _show_finding(console: Console, item: Scanned, finding: Finding) -> None:
     colour = _COLOURS.get(finding.severity, "default")
     console.print(f"\n[{colour}]{finding.severity.value}[/] {escape(f'{finding.rule} [{finding.cls.value}]')}")
     lines = Table.grid(padding=(0, 2))
+    for _ in range(3):
+        lines.add_column(overflow="fold")
     for label, text in (
         ("what", subject + finding.message),
         ("where", where),

@@ -18,7 +18,7 @@ import psutil
 
 from gateway.domain.errors import GatewayError, IntegrityError
 from gateway.ports import RangeSource
-from gateway.scanners.budget import PAGE_BYTES, READ_BYTES
+from gateway.scanners.budget import MAX_REQUEST_BYTES, PAGE_BYTES, READ_BYTES
 from gateway.scanners.spans import SpanRecorder
 from gateway.scanners.wire import DATA, HEADER, LOST, OUTCOME, RANGE, READ, READY, TASK, frame
 
@@ -65,6 +65,7 @@ class Worker:
         self._python_path = python_path
         self._process: asyncio.subprocess.Process | None = None
         self._killed_for = ""
+        self._handed_bytes = 0
 
     @property
     def alive(self) -> bool:
@@ -143,6 +144,7 @@ class Worker:
             "read_budget_bytes": limits.read_bytes,
             "cpu_s": limits.cpu_s,
         }
+        self._handed_bytes = 0
         await self._send(TASK, json.dumps(task).encode())
         wall_left, failure = limits.wall_s, None
         while True:
@@ -166,8 +168,9 @@ class Worker:
         if kind != READ or len(payload) != RANGE.size:
             raise await self._over("crashed")
         offset, length = RANGE.unpack(payload)
-        if offset % PAGE_BYTES or length > self._limits.read_bytes:
-            raise await self._over("crashed")
+        self._handed_bytes += length
+        if offset % PAGE_BYTES or length > MAX_REQUEST_BYTES or self._handed_bytes > self._limits.read_bytes:
+            raise await self._over("read-budget")
         try:
             data = await source.read(offset, length)
             if len(data) != max(min(length, source.size_bytes - offset), 0):

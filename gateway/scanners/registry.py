@@ -2,48 +2,45 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from gateway.domain.evidence import Coverage, Finding, FindingClass, Severity, Surface
 from gateway.scanners.budget import InflateBudgetExceeded, PagedReader
 from gateway.scanners.detect import PROMISES, detect
-from gateway.scanners.formats import numpy_array, opaque, pickle, safetensors, torch
+from gateway.scanners.formats import (
+    gguf,
+    inert,
+    jsonconfig,
+    numpy_array,
+    opaque,
+    pickle,
+    python_code,
+    safetensors,
+    torch,
+)
 from gateway.scanners.formats.inert_names import promised_format
 from gateway.scanners.reader import Inspection, ReadBudgetExceeded, Reader
 
 Inspector = Callable[[Reader, str], Inspection]
 
 
-def _named(module: str) -> Inspector:
-    """The inspector of a format module that is imported when it is first needed."""
-
-    def inspect(reader: Reader, path: str) -> Inspection:
-        found: Inspection = importlib.import_module(f"gateway.scanners.formats.{module}").inspect(reader, path)
-        return found
-
-    return inspect
-
-
-_inert, _json, _python, _gguf = _named("inert"), _named("jsonconfig"), _named("python_code"), _named("gguf")
-
 INSPECTORS: Mapping[str, Inspector] = MappingProxyType(
     {
-        "empty": _inert,
-        "text": _inert,
-        "markdown": _inert,
-        "csv": _inert,
-        "yaml": _inert,
-        "parquet": _inert,
-        "arrow": _inert,
-        "image": _inert,
-        "audio": _inert,
-        "video": _inert,
-        "sentencepiece": _inert,
-        "json": _json,
-        "python": _python,
-        "gguf": _gguf,
+        "empty": inert.inspect,
+        "text": inert.inspect,
+        "markdown": inert.inspect,
+        "csv": inert.inspect,
+        "yaml": inert.inspect,
+        "parquet": inert.inspect,
+        "arrow": inert.inspect,
+        "image": inert.inspect,
+        "audio": inert.inspect,
+        "video": inert.inspect,
+        "sentencepiece": inert.inspect,
+        "json": jsonconfig.inspect,
+        "python": python_code.inspect,
+        "gguf": gguf.inspect,
         "safetensors": safetensors.inspect,
         "pickle": pickle.inspect,
         "torch-zip": torch.inspect_zip,
@@ -61,7 +58,7 @@ INSPECTORS: Mapping[str, Inspector] = MappingProxyType(
     }
 )
 
-_INERT = frozenset(word for word, inspector in INSPECTORS.items() if inspector is _inert)
+_INERT = frozenset(word for word, inspector in INSPECTORS.items() if inspector is inert.inspect)
 
 
 def inspect(reader: Reader, path: str, read_budget_bytes: int) -> Inspection:

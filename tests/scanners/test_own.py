@@ -145,6 +145,23 @@ async def test_stray_prints_do_not_reach_the_channel() -> None:
         assert (await own.scan(Source(), "x")).coverage.surface is Surface.COMPLETE
 
 
+@pytest.mark.parametrize("hook", ["asks_too_much", "asks_for_all_at_once"])
+async def test_the_gateway_itself_bounds_what_a_worker_reads(hook: str) -> None:
+    async with scanner(hook, Limits(read_bytes=10 * PAGE_BYTES)) as own:
+        report = await own.scan(Source(bytes(PAGE_BYTES)), "bad")
+        assert (report.coverage.surface, report.coverage.cause) == (Surface.FAILED, "read-budget")
+
+
+async def test_a_source_that_ends_early_is_an_integrity_error() -> None:
+    class Short(Source):
+        async def read(self, offset: int, length: int) -> bytes:
+            return (await super().read(offset, length))[:-1]
+
+    async with scanner("reads_all") as own:
+        with pytest.raises(IntegrityError):
+            await own.scan(Short(), "x")
+
+
 async def test_a_worker_that_never_starts_is_a_failure() -> None:
     async with scanner("no_such_function") as own:
         await ends_as(own, "worker-unavailable")

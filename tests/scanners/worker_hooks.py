@@ -94,6 +94,17 @@ def reads_first_page_twice(reader: Reader, path: str, budget: int) -> Inspection
     return CLEAN
 
 
+def asks_too_much(reader: Reader, path: str, budget: int) -> Inspection:
+    """A captured worker ignores its own budget."""
+    while True:
+        reader.read(0, PAGE_BYTES)
+
+
+def asks_for_all_at_once(reader: Reader, path: str, budget: int) -> Inspection:
+    reader.read(0, 1 << 31)
+    return CLEAN
+
+
 def swallows_loss(reader: Reader, path: str, budget: int) -> Inspection:
     try:
         reader.read(0, PAGE_BYTES)

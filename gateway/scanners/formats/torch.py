@@ -103,7 +103,7 @@ class _Checkpoint:
     def _other(self, member: Member, name: str) -> None:
         if name in _NOTES and member.size_bytes <= _NOTE_BYTES:
             self.archive.read(member, self.inflate)
-        elif name.startswith("code/") or name == "constants.pkl":
+        elif name.startswith("code/"):
             if _SCRIPT_IO.search(self.archive.read(member, self.inflate)):
                 self._report(
                     "torch.script-io", "TorchScript code reads or writes files", member.name, FindingClass.FILE

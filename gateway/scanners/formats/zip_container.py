@@ -29,6 +29,7 @@ _FLAG_DESCRIPTOR, _FLAG_UTF8 = 0x0008, 0x0800
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
 _SATURATED = 0xFFFFFFFF
+_MAX_VERSION = 63
 _UNIX, _S_IFMT, _S_IFREG, _S_IFDIR = 3, 0o170000, 0o100000, 0o040000
 
 
@@ -149,6 +150,8 @@ def _read_member(data: bytes, at: int, findings: list[Finding]) -> tuple[Member,
     raw_name = data[at + _CENTRAL.size : at + _CENTRAL.size + name_len]
     extra = data[at + _CENTRAL.size + name_len : end - comment_len]
     name = _decode_name(raw_name, flags, findings)
+    if fields[2] > _MAX_VERSION:
+        findings.append(_finding("zip.version", "entry needs a reader of a version that there is not", name))
     if comment_len or disk:
         findings.append(_finding("zip.entry-comment", "entry has a comment or lies on another disk", name))
     if flags & ~_FLAGS_ALLOWED:
