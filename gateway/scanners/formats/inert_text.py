@@ -22,6 +22,7 @@ _SCRIPT_SUFFIXES = (
     *(".sh", ".bash", ".zsh", ".fish", ".bat", ".cmd", ".ps1", ".vbs"),
     *(".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".lua", ".php", ".r", ".jl"),
 )
+_KERNEL_BUILD = re.compile(rb"^\s*\[(?:general|torch|torch-noarch|kernel)\b", re.MULTILINE)
 _HTML_START = re.compile(rb"\s*<(?:!doctype html|html|head|script|body)\b", re.IGNORECASE)
 _SVG_ACTIVE = re.compile(
     rb"<(?:[\w-]+:)?(?:script|foreignobject|iframe|embed|object|handler|set|animate)\b"
@@ -95,6 +96,9 @@ def _content_findings(data: bytes, fmt: str, path: str) -> list[Finding]:
             ]
     if fmt == "yaml":
         return yaml_findings(data)
+    if lower.rsplit("/", 1)[-1] == "build.toml" and _KERNEL_BUILD.search(data):
+        message = "the build description of a kernel repository, whose code loaders fetch and run"
+        return [Finding("text.kernel-build", FindingClass.REMOTE_CODE, Severity.HIGH, message)]
     if _HTML_START.match(data):
         return [
             Finding("text.html", FindingClass.POLICY, Severity.LOW, "an HTML page: a browser would run its scripts")

@@ -240,6 +240,18 @@ def test_a_script_is_an_embedded_executable(data):
     assert result.findings[0].cls is FindingClass.EMBEDDED_EXE
 
 
+def test_a_kernel_repository_is_remote_code():
+    data = b'[general]\nname = "relu"\n[torch]\nsrc = ["a.cpp"]\n[kernel.relu]\nbackend = "cuda"\n'
+    assert [f.cls for f in look(data, "build.toml").findings] == [FindingClass.REMOTE_CODE]
+
+
+@pytest.mark.parametrize("unit", [b"!", b"&", b"!<", b"%41", b"_target_:", b"<!doctype ", b" on", b"{{", b"\\\n"])
+@pytest.mark.parametrize("path", ["a.yaml", "a.svg", "a.txt"])
+def test_repetition_is_judged_in_linear_time(unit, path):
+    """Quadratic patterns would need hours here, far past the time limit of a test."""
+    assert look(b"<svg>" * (path == "a.svg") + unit * (2_000_000 // len(unit)), path).coverage is not None
+
+
 def test_html_and_script_sources_are_noted():
     assert look(b"<!DOCTYPE html><html><script>x</script>", "index.html").findings[0].cls is FindingClass.POLICY
     assert look(b"echo hi\n", "run.sh").findings[0].cls is FindingClass.POLICY
