@@ -35,6 +35,24 @@ test_neither if {
 	found.effect == "deny"
 }
 
+test_a_repo_without_any_date if {
+	asked := fixture.revision([fixture.set("/repo/created_at", ""), fixture.set("/repo/first_seen_at", "")])
+	config := fixture.config([])
+	results := rule.deny with input as asked
+		with data.config as config
+	some found in results
+	count(results) == 1
+	found.scope == "revision"
+}
+
+test_no_repo_date_but_seen if {
+	asked := fixture.revision([fixture.set("/repo/created_at", "")])
+	config := fixture.config([])
+	results := rule.deny with input as asked
+		with data.config as config
+	count(results) == 0
+}
+
 test_both_malformed if {
 	asked := fixture.revision([
 		fixture.set("/revision/committed_at", "2026-13-01T00:00:00Z"),

@@ -1,8 +1,8 @@
 # METADATA
 # title: Too young
 # description: |
-#   The commit or the repo is younger than the data asks. The hub's commit date governs; where it is missing, our
-#   own first-seen clock does. A date in the future is not old. The hold ends by itself.
+#   The commit or the repo is younger than the data asks. The hub's dates govern; where one is missing, our own
+#   first-seen clock does. A date in the future is not old. The hold ends by itself.
 # custom:
 #   id: age/quarantine
 #   severity: medium
@@ -34,16 +34,18 @@ deny contains result.revision({
 	hold.until > clock.now
 }
 
-holds contains {"what": "commit", "since": since, "hours": hours, "until": since + (hours * clock.hour_ns)} if {
-	hours := data.config.age.commit_min_hours
-	since := committed_ns
+holds contains held_since("commit", governing(input.revision.committed_at), data.config.age.commit_min_hours)
+
+holds contains held_since("repo", governing(input.repo.created_at), data.config.age.repo_min_hours)
+
+held_since(what, since, hours) := {
+	"what": what,
+	"since": since,
+	"hours": hours,
+	"until": since + (hours * data.gateway.lib.clock.hour_ns),
 }
 
-holds contains {"what": "repo", "since": since, "hours": hours, "until": since + (hours * clock.hour_ns)} if {
-	hours := data.config.age.repo_min_hours
-	since := clock.ns(input.repo.created_at)
-}
+# The hub's date, or our own first-seen clock where the hub gives none that can be read.
+governing(date) := clock.ns(date)
 
-committed_ns := clock.ns(input.revision.committed_at)
-
-committed_ns := clock.ns(input.repo.first_seen_at) if not clock.well_formed(input.revision.committed_at)
+governing(date) := clock.ns(input.repo.first_seen_at) if not clock.well_formed(date)

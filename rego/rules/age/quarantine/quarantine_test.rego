@@ -91,8 +91,34 @@ test_the_first_seen_clock_where_the_date_is_malformed if {
 	found.effect == "quarantine"
 }
 
+test_the_first_seen_clock_for_the_repo_too if {
+	asked := fixture.revision([
+		fixture.set("/repo/created_at", ""),
+		fixture.set("/repo/first_seen_at", "2026-11-24T09:00:00Z"),
+	])
+	config := fixture.config([])
+	results := rule.deny with input as asked
+		with data.config as config
+	some found in results
+	count(results) == 1
+	found.effect == "quarantine"
+	contains(found.message, "repo")
+}
+
+test_both_are_told if {
+	asked := fixture.revision([
+		fixture.set("/revision/committed_at", "2026-11-24T09:00:00Z"),
+		fixture.set("/repo/created_at", "2026-11-24T09:00:00Z"),
+	])
+	config := fixture.config([])
+	results := rule.deny with input as asked
+		with data.config as config
+	count(results) == 2
+}
+
 test_unknown_is_not_its_business if {
 	asked := fixture.revision([
+		fixture.set("/repo/created_at", ""),
 		fixture.set("/revision/committed_at", ""),
 		fixture.set("/repo/first_seen_at", "yesterday"),
 	])
