@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from gateway.domain.errors import StoreError
+
 PIECE_BYTES = 512 * 1024
 STALLED_S = 120.0
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER, 0 s: what the kernel still holds is dropped
@@ -24,24 +26,27 @@ class ClientGone(Exception):
 
 
 class Sending:
-    """One body on its way to one client. `sent` counts the bytes handed to the kernel, however `run` ends."""
+    """One body on its way to one client. `sent` counts the bytes handed over, however `run` ends.
+
+    Under TLS the last piece may count although only a part of it left: a record may say too much, never too little.
+    """
 
     def __init__(self, request: web.BaseRequest, response: web.StreamResponse, stalled_s: float = STALLED_S) -> None:
         self.sent = 0
+        self.stalled_s = stalled_s
         self._transport = request.transport
         self._response = response
-        self._stalled_s = stalled_s
 
     async def run(self, fd: int, start: int, end: int, available: Callable[[int], Awaitable[int]] | None) -> None:
         """Send [start, end) of `fd`. `available(offset)` waits until bytes beyond `offset` may be sent and says how
-        far; None: all may be. Raises ClientGone, and what `available` raises.
+        far; None: all may be. Raises ClientGone, StoreError (the file ended early), and what `available` raises.
         """
         transport = self._transport
         if transport is None or transport.is_closing():
             raise ClientGone("the client left")
         plain = transport.get_extra_info("sslcontext") is None
         try:
-            sender = _Sendfile(transport, self._stalled_s) if plain else _Copies(self._response, self._stalled_s)
+            sender = _Sendfile(self, transport) if plain else _Copies(self, self._response)
         except OSError as error:
             raise ClientGone("the client left") from error
         try:
@@ -51,9 +56,9 @@ class Sending:
                 limit = end if available is None else min(end, await available(position))
                 while start + self.sent < limit:
                     position = start + self.sent
-                    self.sent += await sender.send(fd, position, min(PIECE_BYTES, limit - position))
+                    await sender.send(fd, position, min(PIECE_BYTES, limit - position))
         except TimeoutError as error:
-            raise ClientGone(f"the client took nothing for {self._stalled_s:g} s") from error
+            raise ClientGone(f"the client took nothing for {self.stalled_s:g} s") from error
         except OSError as error:
             raise ClientGone(f"the client left ({error.strerror or 'closed'})") from error
         finally:
@@ -76,37 +81,38 @@ def reset(transport: asyncio.Transport | None) -> None:
 class _Sendfile:
     """os.sendfile on a duplicate of the transport's socket, once the transport's own buffer is empty."""
 
-    def __init__(self, transport: asyncio.Transport, stalled_s: float) -> None:
+    def __init__(self, sending: Sending, transport: asyncio.Transport) -> None:
         """Raises OSError where the socket is closed."""
+        self._sending = sending
         self._transport = transport
-        self._stalled_s = stalled_s
         self._loop = asyncio.get_running_loop()
         raw: socket.socket = transport.get_extra_info("socket")
         self._fd = os.dup(raw.fileno())
 
     async def ready(self) -> None:
-        async with asyncio.timeout(self._stalled_s):
+        async with asyncio.timeout(self._sending.stalled_s):
             while self._transport.get_write_buffer_size() > 0:
                 if self._transport.is_closing():
                     raise ConnectionResetError
                 await self._writable()
                 await asyncio.sleep(0)
 
-    async def send(self, fd: int, offset: int, length: int) -> int:
+    async def send(self, fd: int, offset: int, length: int) -> None:
         while True:
             if self._transport.is_closing():
                 raise ConnectionResetError
             try:
                 sent = os.sendfile(self._fd, fd, offset, length)
             except BlockingIOError:
-                async with asyncio.timeout(self._stalled_s):
+                async with asyncio.timeout(self._sending.stalled_s):
                     await self._writable()
                 continue
             if sent == 0:
-                raise ConnectionResetError("the file ended early")
+                raise StoreError("the stored bytes ended early", code="store/short")
+            self._sending.sent += sent
             if sent == length:
                 await asyncio.sleep(0)
-            return sent
+            return
 
     async def _writable(self) -> None:
         ready = self._loop.create_future()
@@ -128,20 +134,20 @@ def _wake(future: asyncio.Future[None]) -> None:
 class _Copies:
     """Reads in a thread and writes through the transport: TLS needs the bytes in user space."""
 
-    def __init__(self, response: web.StreamResponse, stalled_s: float) -> None:
+    def __init__(self, sending: Sending, response: web.StreamResponse) -> None:
+        self._sending = sending
         self._response = response
-        self._stalled_s = stalled_s
 
     async def ready(self) -> None:
         return
 
-    async def send(self, fd: int, offset: int, length: int) -> int:
+    async def send(self, fd: int, offset: int, length: int) -> None:
         data = await asyncio.to_thread(os.pread, fd, length, offset)
         if not data:
-            raise ConnectionResetError("the file ended early")
-        async with asyncio.timeout(self._stalled_s):
+            raise StoreError("the stored bytes ended early", code="store/short")
+        self._sending.sent += len(data)
+        async with asyncio.timeout(self._sending.stalled_s):
             await self._response.write(data)
-        return len(data)
 
     def close(self) -> None:
         return
