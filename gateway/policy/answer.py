@@ -92,7 +92,9 @@ def _agree(decision: Decision, question: Mapping[str, Any]) -> None:
     if missing:
         raise _malformed("files", f"says nothing of {min(missing)!r}")
     for reason in decision.reasons:
-        if decision.files.get(reason.path) not in {FileEffect.DENY, FileEffect.HIDE}:
+        # A file that the question does not list (a hub's verdict on it stands in another batch) is not allowed here.
+        unlisted = reason.path != "" and reason.path not in asked
+        if not unlisted and decision.files.get(reason.path) not in {FileEffect.DENY, FileEffect.HIDE}:
             raise _malformed("reasons", f"{reason.rule} refuses {reason.path or 'the revision'!r}, which effect allows")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -170,3 +171,52 @@ def without(document: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
         target = target[part]
     del target[path[-1]]
     return result
+
+
+_WORDS = {
+    "format": [
+        "safetensors", "gguf", "torch-zip", "torch-legacy", "pickle", "zip", "json", "python", "text", "markdown", "csv", "yaml",
+        "parquet", "image", "numpy", "keras", "hdf5", "onnx", "tar", "gzip", "7z", "joblib", "executable", "empty", "unknown",
+    ],
+    "class": [
+        "code-exec", "file", "network", "dos", "traversal", "ambiguity", "remote-code", "template", "embedded-exe",
+        "unknown-global", "framework-global", "policy",
+    ],
+    "severity": ["critical", "high", "medium", "low", "info"],
+    "surface": ["complete", "partial", "failed", "not_run"],
+    "level": ["safe", "suspicious", "caution", "unsafe", "malicious", "queued"],
+    "spdx": ["MIT", "Apache-2.0", "GPL-3.0-only", "MIT OR GPL-3.0-only", "Apache-2.0 AND LicenseRef-x", "CC-BY-NC-4.0", None],
+    "source": ["card", "file", "none"],
+    "gated": ["no", "auto", "manual"],
+    "ref_kind": ["branch", "tag", "commit", "pull_request", "convert"],
+    "reachable": ["yes", "no", "unknown"],
+    "kind": ["user", "service", "anonymous"],
+    "type": ["model", "dataset", "space"],
+    "action": ["fetch", "list", "read_metadata", "search", "publish"],
+    "path": ["model.bin", "pytorch_model.bin", "a.py", "config.json", "../x", "data/train.parquet", "🤗.safetensors"],
+    "twin": ["", "model.safetensors"],
+    "access": ["anonymous", "gateway_token"],
+}  # fmt: skip
+
+
+def random_questions(seed: int, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Questions of the schema's words, several fields changed at once; the same for the same seed."""
+    chance = random.Random(seed)
+    scopes = list(documents().values())
+    for number in range(count):
+        document = copy.deepcopy(chance.choice(scopes))
+        if document["scope"] == "revision":
+            document["revision"]["files"] = [
+                {"path": f"{n}-{chance.choice(_WORDS['path'])}", "size_bytes": chance.randrange(10**12), "format": chance.choice(_WORDS["format"]),
+                 "digest": f"sha256:{chance.getrandbits(256):064x}", "twin": chance.choice(_WORDS["twin"])}
+                for n in range(chance.randrange(8))
+            ]  # fmt: skip
+        paths = [p for p in _paths(document) if p[-1] in _WORDS]
+        for path in chance.sample(paths, chance.randrange(1, 7)):
+            document = changed(document, path, chance.choice(_WORDS[str(path[-1])]))
+        for flag in ("private", "disabled"):
+            document["repo"][flag] = chance.random() < 0.2
+        document["revision"]["files_complete"] = chance.random() < 0.8
+        moment = f"2026-{chance.randrange(1, 13):02}-{chance.randrange(1, 29):02}T{chance.randrange(24):02}:00:00Z"
+        document = changed(document, chance.choice(TIMES), moment)
+        yield f"random:{seed}:{number}", document

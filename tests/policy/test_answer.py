@@ -101,6 +101,12 @@ def test_a_refused_file_of_an_allowed_revision_carries_its_reason() -> None:
     assert [r.rule for r in found.reasons_of(PATH)] == ["license/denied"]
 
 
+def test_a_reason_may_speak_of_a_file_in_another_batch() -> None:
+    found = parse(decision(reasons=[reason(path="elsewhere")]), REVISION)
+    assert found.effect is Effect.ALLOW
+    assert "elsewhere" not in found.files
+
+
 def test_a_denial_may_be_silent_about_files() -> None:
     assert parse(DENY, REVISION).effect is Effect.DENY
 
