@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tarfile
+from collections.abc import Iterator
+
 from gateway.scanners.budget import InflateBudgetExceeded
 from gateway.scanners.formats import safetensors
 from gateway.scanners.formats.inert_names import SNIFF_BYTES, sniff_inert
 from gateway.scanners.formats.numpy_array import MAGIC as NUMPY_MAGIC
 from gateway.scanners.formats.pickle_globals import Tier, tier
-from gateway.scanners.formats.pickle_machine import OpcodeBudget, run
+from gateway.scanners.formats.pickle_machine import OpcodeBudget, Program, run
 from gateway.scanners.formats.torch import LEGACY_MAGIC
 from gateway.scanners.formats.zip_container import ZipFault, open_archive
 from gateway.scanners.reader import Reader
@@ -69,6 +72,8 @@ def detect(reader: Reader, path: str) -> str:
     if reader.size == 0:
         return "empty"
     head = reader.read(0, SNIFF_BYTES)
+    if is_tar(head):
+        return "tar"  # first of all: a tar header fits into the first bytes of many other formats
     if head.startswith(LEGACY_MAGIC):
         return "torch-legacy"
     for magic, word in _MAGIC:
@@ -80,8 +85,6 @@ def detect(reader: Reader, path: str) -> str:
         return "hdf5"
     if head[4:8] == b"TFL3":
         return "tflite"
-    if _is_tar(head):
-        return "tar"
     if is_pickle(reader, head):
         return "pickle"
     if head.startswith(_COMPRESSED) or (head[0] == 0x78 and len(head) > 1 and head[1] in _ZLIB_SECOND):
@@ -110,19 +113,32 @@ def is_pickle(reader: Reader, head: bytes) -> bool:
     """
     if len(head) > 1 and head[0] == 0x80 and head[1] <= 5:
         return True
+    streams = list(_probe(reader))
+    if any(_acts(program) for program in streams):
+        return True
+    return streams[-1].end == "stopped" and not streams[-1].doubts
+
+
+def acts_as_pickle(reader: Reader) -> bool:
+    """Would an unpickler run something of a file that has the form of another format?"""
+    return any(_acts(program) for program in _probe(reader))
+
+
+def _probe(reader: Reader) -> Iterator[Program]:
+    """The streams that stand one after another from the first byte on, as far as they are followed."""
     budget, at = OpcodeBudget(_PROBE_OPCODES), 0
     for _ in range(_PROBE_STREAMS):
         program = run(reader, at, budget)
-        if program.end in {"opcode-budget", "limit"} or any(e.rule not in _IDLE_EVENTS for e in program.events):
-            return True
-        if any(use.uses - {"import"} or _known(use.module, use.name) for use in program.globals.values()):
-            return True
-        if program.end != "stopped" or program.doubts:
-            return False
+        yield program
         at = program.end_offset
-        if at >= reader.size:
-            return True
-    return True
+        if program.end != "stopped" or program.doubts or at >= reader.size:
+            return
+
+
+def _acts(program: Program) -> bool:
+    if program.end in {"opcode-budget", "limit"} or any(e.rule not in _IDLE_EVENTS for e in program.events):
+        return True
+    return any(use.uses - {"import"} or _known(use.module, use.name) for use in program.globals.values())
 
 
 def _known(module: str, name: str) -> bool:
@@ -142,16 +158,13 @@ def _zip_kind(reader: Reader) -> str:
     return "npz" if names and all(name.endswith(".npy") for name in names) else "zip"
 
 
-def _is_tar(head: bytes) -> bool:
-    """The ustar magic, or the checksum of a header from before it (POSIX.1-1988)."""
-    if len(head) < 512:
+def is_tar(head: bytes) -> bool:
+    """Does Python's tarfile, by which torch opens its oldest checkpoints, take the first block for a header?"""
+    try:
+        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
         return False
-    if head[257:262] == b"ustar":
-        return True
-    field = head[148:156].strip(b" \0")
-    if not field or not all(c in b"01234567" for c in field):
-        return False
-    return int(field, 8) == sum(head[:148]) + 8 * 0x20 + sum(head[156:512])
+    return True
 
 
-__all__ = ["PROMISES", "detect", "is_pickle"]
+__all__ = ["PROMISES", "acts_as_pickle", "detect", "is_pickle", "is_tar"]

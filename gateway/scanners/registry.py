@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from gateway.domain.evidence import Coverage, Finding, FindingClass, Severity, Surface
 from gateway.scanners.budget import InflateBudgetExceeded, PagedReader
-from gateway.scanners.detect import PROMISES, detect
+from gateway.scanners.detect import PROMISES, acts_as_pickle, detect
 from gateway.scanners.formats import (
     gguf,
     inert,
@@ -58,6 +58,8 @@ INSPECTORS: Mapping[str, Inspector] = MappingProxyType(
     }
 )
 
+_PICKLES = frozenset({"pickle", "joblib", "torch-legacy"})
+_EXACT = frozenset({"safetensors", "gguf", "numpy"})
 _INERT = frozenset(word for word, inspector in INSPECTORS.items() if inspector is inert.inspect)
 
 
@@ -68,7 +70,7 @@ def inspect(reader: Reader, path: str, read_budget_bytes: int) -> Inspection:
     try:
         word = detect(paged, path)
         seen = INSPECTORS[word](paged, path)
-        extra = _lies(path, seen.format) + (_hidden_archive(paged) if word in _INERT else ())
+        extra = _lies(path, seen.format) + _polyglots(paged, word, path)
     except ReadBudgetExceeded:
         return Inspection(word, Coverage(Surface.PARTIAL, False, "read-budget"))
     except InflateBudgetExceeded:
@@ -88,6 +90,20 @@ def _lies(path: str, found: str) -> tuple[Finding, ...]:
         return ()
     message = f"the name promises {promised}, the content is {found}"
     return (Finding("file.extension-lies", FindingClass.AMBIGUITY, Severity.HIGH, message),)
+
+
+def _polyglots(reader: Reader, word: str, path: str) -> tuple[Finding, ...]:
+    """What else the bytes are: loaders that go by trial, or from the end, do not care for the format we saw.
+
+    The tail is not read where name and content agree on a format whose length is checked to the byte.
+    """
+    found: tuple[Finding, ...] = ()
+    if word in _INERT or (word in _EXACT and promised_format(path) != word):
+        found = _hidden_archive(reader)
+    if word not in _PICKLES and acts_as_pickle(reader):
+        message = f"an unpickler runs these bytes, which have the form of {word}"
+        found += (Finding("file.also-pickle", FindingClass.AMBIGUITY, Severity.CRITICAL, message),)
+    return found
 
 
 def _hidden_archive(reader: Reader) -> tuple[Finding, ...]:

@@ -63,6 +63,38 @@ def hostile_safetensors() -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def polyglots() -> dict[str, bytes]:
+    """Valid safetensors that an unpickler, or torch's tar reader, takes for something else; named as loaders try them."""
+    module, name, argument = "multiprocessing.resource_sharer_", "run_".ljust(32, "x"), "x" * 32
+    steps = (
+        b"U " + module.encode() + b"U " + name.encode() + b"q\xe2\x93\x94" + b"U " + argument.encode() + b"q\xc2\x85R."
+    )
+    return {"tar.bin": _tar_polyglot(), "tar.safetensors": _tar_polyglot(), "pickle.bin": _pickle_polyglot(steps)}
+
+
+def _pickle_polyglot(steps: bytes) -> bytes:
+    """The header's length is chosen so that its first two bytes are SHORT_BINBYTES and the distance to the steps."""
+    head, tail = b'{"__metadata__":{"a":"', b'"},"w":' + json.dumps(tensor()).encode() + b"}"
+    distance = 6 + len(head)
+    length = distance << 8 | 0x43
+    body = head + steps + tail
+    return safetensors(body + b" " * (length - len(body)))
+
+
+def _tar_polyglot() -> bytes:
+    """A tar header of spaces and octal digits inside the metadata of a safetensors header."""
+    fields = bytearray(b" " * 512)
+    fields[0:8] = struct.pack("<Q", 1024)
+    fields[8:30] = b'{"__metadata__":{"a":"'
+    fields[124:135] = b"00000000000"
+    fields[156:157] = b"0"
+    tail = b'"},"w":' + json.dumps(tensor()).encode() + b"}"
+    for _ in range(2):
+        fields[148:156] = b"%06o  " % (sum(fields[:148]) + 8 * 0x20 + sum(fields[156:512]))
+    body = bytes(fields[8:]) + tail
+    return safetensors(body + b" " * (1024 - len(body)))
+
+
 def benign_safetensors() -> dict[str, bytes]:
     from safetensors.numpy import save
 

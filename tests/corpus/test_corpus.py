@@ -37,6 +37,7 @@ MALICIOUS = {
     **{f"torch-legacy/{name}.bin": data for name, data in torch_legacy.malicious().items()},
     **{f"zip/{name}.zip": data for name, data in zips.hostile_zip().items()},
     **{f"safetensors/{name}.safetensors": data for name, data in other_formats.hostile_safetensors().items()},
+    **{f"polyglot/{name}": data for name, data in other_formats.polyglots().items()},
     **{f"other/{name}": data for name, data in other_formats.not_judged().items()},
 }
 
@@ -113,6 +114,8 @@ EXPECTED = {
     "torch-legacy/sixth-pickle.bin": FindingClass.AMBIGUITY,
     "lying/model.safetensors": FindingClass.AMBIGUITY,
     "lying/model.txt": FindingClass.AMBIGUITY,
+    "polyglot/tar.bin": FindingClass.AMBIGUITY,
+    "polyglot/pickle.bin": FindingClass.AMBIGUITY,
     "other/torch-tar.pt": FindingClass.AMBIGUITY,
     "other/program": FindingClass.EMBEDDED_EXE,
     "zip/slip.zip": FindingClass.TRAVERSAL,
