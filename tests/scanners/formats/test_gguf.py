@@ -1,13 +1,13 @@
 import struct
 
 import pytest
-from gguf_files import gguf, kv, model, tensor, text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.evidence import FindingClass, Severity, Surface
 from gateway.scanners.formats.gguf import inspect
 from gateway.scanners.reader import BytesReader, Inspection, ReadBudgetExceeded
+from tests.scanners.formats.gguf_files import gguf, kv, model, tensor, text
 
 SSTI = "{{ cycler.__init__.__globals__.os.popen('id').read() }}"
 ONE = [tensor("a", (4,), 0, 0)]

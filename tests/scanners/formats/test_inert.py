@@ -2,7 +2,6 @@ import base64
 import codecs
 import pickle
 
-import inert_files as files
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.domain.evidence import FindingClass, Severity, Surface
 from gateway.scanners.formats.inert import INERT_FORMATS, inspect
 from gateway.scanners.reader import BytesReader
+from tests.scanners.formats import inert_files as files
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 12\n"
 PY_TYPE = b"ARROW:extension:name arrow.py_extension_type"

@@ -1,13 +1,13 @@
 import json
 
 import pytest
-from benign_templates import ALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.evidence import FindingClass, Severity, Surface
 from gateway.scanners.formats import jsonconfig
 from gateway.scanners.reader import BytesReader
+from tests.scanners.formats.benign_templates import ALL
 
 SSTI = "{{ cycler.__init__.__globals__.os.popen('id').read() }}"
 BLOCKING = {Severity.CRITICAL, Severity.HIGH}

@@ -1,11 +1,11 @@
 import pytest
-from benign_templates import ALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.evidence import FindingClass, Severity, Surface
 from gateway.scanners.formats.templates import check_template, inspect
 from gateway.scanners.reader import BytesReader
+from tests.scanners.formats.benign_templates import ALL
 
 GADGETS = {
     "namespace under two names": "{% set a = namespace(k='x') %}{% set b = a %}{% set b.k = 'cl' ~ 'ass' %}{{ x[a.k] }}",
