@@ -8,10 +8,12 @@ package gateway.lib.licensing
 
 import rego.v1
 
+import data.gateway.lib.text
+
 # Words that declare nothing.
 blank := {"", "unknown", "none"}
 
-declared := [lower(trim_space(entry)) | some entry in input.repo.license.declared]
+declared := [trim(text.fold(entry), " ") | some entry in input.repo.license.declared]
 
 # Entries that name a license.
 named := [entry | some entry in declared; not entry in blank; entry != "other"]
@@ -24,8 +26,8 @@ nothing_declared if {
 }
 
 # The OR branches of an expression, each a list of ids.
-branches(expression) := [[trim_space(part) | some part in split(branch, " and ")] |
-	some branch in split(lower(expression), " or ")
+branches(expression) := [[trim(part, " ") | some part in split(branch, " and ")] |
+	some branch in split(text.fold(expression), " or ")
 ]
 
 # Is there a branch whose every id is in one of the two lists?

@@ -7,6 +7,8 @@ package gateway.lib.pattern
 
 import rego.v1
 
+import data.gateway.lib.text
+
 # A pattern that both engines read alike: plain name characters, "*", and "**" as a whole segment.
 usable(value) if {
 	regex.match(`^[A-Za-z0-9._*/-]+$`, value)
@@ -27,7 +29,7 @@ malformed(value) if {
 # Does one usable pattern match the whole name?
 matches(pattern, name) if {
 	usable(pattern)
-	glob.match(lower(pattern), ["/"], lower(name))
+	glob.match(lower(pattern), ["/"], text.fold(name))
 }
 
 # Is the name a key of the list, as it is or in lower case? False removes an entry.
@@ -38,7 +40,7 @@ listed(list, name) if {
 
 listed(list, name) if {
 	is_object(list)
-	list[lower(name)]
+	list[text.fold(name)]
 }
 
 # Does a pattern that is a key of the list match the name?

@@ -54,3 +54,8 @@ test_something_that_is_no_list_holds_nothing if {
 		not pattern.any_matches(value, "org/name")
 	}
 }
+
+test_look_alikes_are_other_names if {
+	not pattern.listed({"kitty/x": true}, "\u212aitty/x")
+	not pattern.matches("kitty/*", "\u212aitty/x")
+}

@@ -10,6 +10,11 @@ import rego.v1
 # One printable ASCII line of at most `limit` characters. Everything else becomes "?".
 line(value, limit) := cut(regex.replace(value, `[^ -~]`, "?"), limit)
 
+# Lower case for comparing, of ASCII only: Unicode folds look-alikes into ASCII (the Kelvin sign becomes a k).
+fold(value) := lower(value) if regex.match(`^[ -~]*$`, value)
+
+fold(value) := value if not regex.match(`^[ -~]*$`, value)
+
 # A name of a stranger, in quotes.
 name(value) := sprintf("'%s'", [line(value, 120)])
 

@@ -24,3 +24,9 @@ test_note_that_is_missing_or_no_text if {
 		text.note(row, "why", "x") == "x"
 	}
 }
+
+test_folds_ascii_only if {
+	text.fold("Apache-2.0 OR MIT") == "apache-2.0 or mit"
+	text.fold("\u212aitty") == "\u212aitty"
+	text.fold("MIT\u00a0") == "MIT\u00a0"
+}

@@ -40,6 +40,32 @@ test_case_and_space_are_nothing if {
 	count(results) == 0
 }
 
+test_a_look_alike_is_another_id if {
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["x\u212ax"]),
+		fixture.set("/repo/license/spdx", null),
+	])
+	config := fixture.config([fixture.set("/licenses/allowed/xkx", true)])
+	results := rule.deny with input as asked
+		with data.config as config
+	some found in results
+	count(results) == 1
+	found.effect == "deny"
+}
+
+test_a_hard_space_is_no_space if {
+	asked := fixture.revision([
+		fixture.set("/repo/license/declared", ["MIT\u00a0"]),
+		fixture.set("/repo/license/spdx", null),
+	])
+	config := fixture.config([])
+	results := rule.deny with input as asked
+		with data.config as config
+	some found in results
+	count(results) == 1
+	found.effect == "deny"
+}
+
 test_a_list_needs_every_entry if {
 	asked := fixture.revision([
 		fixture.set("/repo/license/declared", ["mit", "gpl-3.0"]),
