@@ -112,7 +112,7 @@ async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
         stack.push_async_callback(background.close)
 
         flights = SingleFlight(background)
-        reports = Reports(facts, [scanner])
+        reports = Reports(facts, [scanner], clock)
         recording = Recording(ledger, reports.scanner_set)
         stack.push_async_callback(recording.flush)
         integrity = Integrity(facts, reports, recording, clock, lambda: _raise(generation))
@@ -145,7 +145,7 @@ async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
             Forwarding(upstream, flights, settings.upstream.ref_ttl_s),
             recording,
             clock,
-            dialect.is_tombstone,
+            dialect.tombstone_ref,
             lambda: generation.value,
         )
         checking = Checking(resolving, deciding, gathering)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from typing import Any, BinaryIO
@@ -73,8 +74,22 @@ def configure(level: str, form: str) -> GatheredLines:
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
             cache_logger_on_first_use=False,
         )
+    library = _Libraries(logging.WARNING)
+    logging.basicConfig(handlers=[library], level=logging.WARNING, force=True)
     return lines
 
 
+class _Libraries(logging.Handler):
+    """Takes what libraries log by the standard module, so that it keeps the same form and loses its secrets."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        method = log.error if record.levelno >= logging.ERROR else log.warning
+        method("library", logger=record.name, message=record.getMessage(), exc_info=record.exc_info)
+
+
 def _dumps(event: Any, **_: Any) -> bytes:
-    return orjson.dumps(event, default=str)
+    try:
+        return orjson.dumps(event, default=str)
+    except TypeError:  # numbers over 64 bits, keys that are no text, lone surrogates: rarely, so slowly
+        return json.dumps(event, default=str, skipkeys=False).encode("ascii")

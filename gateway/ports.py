@@ -207,8 +207,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def is_tombstone(self, repo: Repo, ref: str) -> bool:
-        """Is `ref` the invented commit that denials of this repo carry?"""
+    def tombstone_ref(self, repo: Repo, ref: str) -> str | None:
+        """The refused ref (or commit prefix) that an invented commit names, "" for the default branch; else None."""
         ...
 
     def file(self, artifact: Artifact, decision: Decision) -> Rendering:

@@ -22,6 +22,7 @@ from gateway.enforcement.background import Background
 from gateway.http.door import Door
 from gateway.http.exposure import check_exposure, is_loopback, split_listen
 from gateway.http.files import Files
+from gateway.http.listener import Listener
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
 from gateway.http.peers import networks
@@ -64,6 +65,8 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         identifier = await _identifier(settings, core, anonymous, url, stack)
         metrics = Metrics()
         ops = Ops({"ledger": lambda: _ledger_check(core), "policy": core.engine.ready}, metrics)
+        background = Background()
+        stack.push_async_callback(background.close)
         door = Door(
             core.dialect,
             identifier,
@@ -74,17 +77,14 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             ops,
             metrics,
             trusted,
+            background,
         )
         # aiohttp waits that long for handlers to end, then as long again before it cancels them.
-        runner = web.ServerRunner(
-            web.Server(door.handle, access_log=None), shutdown_timeout=settings.server.drain_s / 2
-        )
+        runner = web.ServerRunner(Listener(door.handle, door.malformed), shutdown_timeout=settings.server.drain_s / 2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, sock, ssl_context=tls, backlog=1024).start()
-        flusher = Background()
-        flusher.detach(_flush(core), "recording.flush")
-        stack.push_async_callback(flusher.close)
+        background.detach(_flush(core), "recording.flush")
         _warn_of_unsafe(settings)
         _log.info("serving", url=url, profile=settings.policy.profile, policy=core.bundle.policy_digest)
         try:

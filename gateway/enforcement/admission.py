@@ -64,7 +64,7 @@ class Answer:
 
 
 class Admission:
-    """`is_tombstone` tells an invented commit (the dialect's); `generation` is the counter of every change."""
+    """`tombstone_ref` names the refused ref behind an invented commit, else None; `generation` counts every change."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Admission:
         forwarding: Forwarding,
         recording: Recording,
         clock: Clock,
-        is_tombstone: Callable[[Repo, str], bool],
+        tombstone_ref: Callable[[Repo, str], str | None],
         generation: Callable[[], int],
     ) -> None:
         self._resolving = resolving
@@ -83,7 +83,7 @@ class Admission:
         self._forwarding = forwarding
         self._recording = recording
         self._clock = clock
-        self._is_tombstone = is_tombstone
+        self._tombstone_ref = tombstone_ref
         self._generation = generation
         self.hot: HotMemory[Answer] = HotMemory(generation)
 
@@ -120,8 +120,8 @@ class Admission:
         if request.kind is RequestKind.WRITE:
             return Answer(Refused(403, "route/read-only", "this gateway is read-only: publish to the hub itself"))
         assert request.repo is not None
-        if self._is_tombstone(request.repo, request.ref):
-            return await self._judge_tombstone(context, request, progress)
+        if (refused := self._tombstone_ref(request.repo, request.ref)) is not None:
+            return await self._judge_tombstone(context, replace(request, ref=refused), progress)
         resolved = await self._resolving.resolve(request.repo, request.ref)
         known = await self._resolving.snapshot(request.repo, request.ref, resolved)
         decided = await self._deciding.revision(context, request.action, known)
@@ -138,8 +138,8 @@ class Admission:
                 return Answer(GrantedListing(known.snapshot, decided.decision, payload), (decided,))
 
     async def _judge_tombstone(self, context: RequestContext, request: HubRequest, progress: Progress) -> Answer:
-        """A request under the invented commit is judged again, as one for the default branch."""
-        again = await self._judge(context, replace(request, ref=""), progress)
+        """A request under an invented commit is judged again, as one for the ref that was refused."""
+        again = await self._judge(context, request, progress)
         if isinstance(again.result, GrantedFile | GrantedListing):
             absence = Absence("revision", "approved since; drop the pinned revision and ask for a branch or tag")
             return Answer(absence, again.decided)

@@ -23,6 +23,7 @@ from gateway.domain.errors import (
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
 
 RETRY_AFTER_S = 5
+_UNREADABLE = frozenset({"route/malformed", "route/slow-body"})
 PRIVATE = "entitlement/private"
 NO_REPO = "Repository not found"  # one text for absent and private: they must look the same (P7)
 
@@ -61,7 +62,7 @@ def refusal_for(error: GatewayError, progress: Progress) -> Refusal:
         case IdentityError():
             return Denial(Effect.DENY, DecisionScope.REPO, (Reason(error.code, "high", str(error), ""),), "")
         case UnroutableRequest():
-            return Refused(404, error.code, str(error))
+            return Refused(400 if error.code in _UNREADABLE else 404, error.code, str(error))
         case _:
             return pending(error.code, str(error), progress)
 

@@ -15,10 +15,11 @@ import structlog
 from aiohttp import hdrs, web
 
 from gateway.domain.errors import GatewayError, IdentityError, LedgerError, RateLimited, UnroutableRequest
-from gateway.domain.outcome import Pending, Refusal
+from gateway.domain.outcome import Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
-from gateway.domain.subject import ANONYMOUS, Subject
+from gateway.domain.subject import ANONYMOUS, Client, Subject
 from gateway.enforcement.admission import Admission
+from gateway.enforcement.background import Background
 from gateway.enforcement.context import GrantedFile, GrantedListing, RequestContext
 from gateway.enforcement.recording import Recording
 from gateway.http.errors import guarded
@@ -28,6 +29,7 @@ from gateway.http.ops import Ops
 from gateway.http.peers import Network, address_of, client_of
 from gateway.identity.extract import extract
 from gateway.identity.ratelimit import RateLimiter
+from gateway.identity.redaction import redact
 from gateway.ports import Credential, Dialect, Identifier, Rendering
 
 BODY_BYTES = 1024 * 1024
@@ -51,6 +53,7 @@ class Door:
         ops: Ops,
         metrics: Metrics,
         trusted: Sequence[Network],
+        background: Background,
     ) -> None:
         self._dialect = dialect
         self._identifier = identifier
@@ -61,6 +64,7 @@ class Door:
         self._ops = ops
         self._metrics = metrics
         self._trusted = tuple(trusted)
+        self._background = background
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -84,6 +88,22 @@ class Door:
         )
         return response
 
+    def malformed(self, request: web.BaseRequest, status: int) -> web.Response:
+        """The answer to bytes that are no HTTP request: 400 (500 for a fault of ours), nothing of them repeated.
+
+        The record is written beside the answer, which gives nothing away.
+        """
+        request_id = f"r-{secrets.token_hex(8)}"
+        status = status if status == 500 else 400
+        error = UnroutableRequest("the request is no valid HTTP", code="route/malformed")
+        context = RequestContext(request_id, "", ANONYMOUS, Client(), address_of(request, self._trusted))
+        self._background.detach(self._admission.refuse(context, None, error), "door.malformed")
+        self._metrics.answered("malformed", status, 0.0)
+        response = _plain(self._dialect.refuse(None, "GET", Refused(status, error.code, str(error))))
+        response.headers["X-Request-Id"] = request_id
+        response.headers[hdrs.SERVER] = "model-gateway"
+        return response
+
     async def _route(self, request: web.BaseRequest, request_id: str, route: list[str]) -> web.StreamResponse:
         target = request.message.path
         if (ops := self._ops.answer(request.method, target)) is not None:
@@ -103,6 +123,8 @@ class Door:
             body = await _body(request)
             asked = self._dialect.parse(method, target, request.headers.get(hdrs.CONTENT_TYPE, ""), body)
             route[0] = asked.kind.value
+            if asked.repo is None:
+                context = replace(context, target=redact(target))
             _within(self._limits.admit_address(context.address))
             if asked.kind in _NO_CREDENTIAL:
                 return _plain(self._dialect.local(asked, ANONYMOUS))
@@ -143,6 +165,7 @@ class Door:
     async def _refused(
         self, context: RequestContext, asked: HubRequest | None, error: GatewayError
     ) -> web.StreamResponse:
+        context = replace(context, target=redact(context.target))
         try:
             refusal = await self._admission.refuse(context, asked, error)
         except LedgerError as unwritable:
@@ -157,7 +180,7 @@ def _within(wait_s: float) -> None:
 
 
 async def _body(request: web.BaseRequest) -> bytes:
-    """The small body of a POST. Raises UnroutableRequest over 1 MiB or 10 s."""
+    """The small body of a POST. Raises UnroutableRequest after 10 s, or where it cannot be read or unpacked."""
     if request.method in {"GET", "HEAD"} or not request.body_exists:
         return b""
     if request.content_length is not None and request.content_length > BODY_BYTES:
@@ -171,6 +194,8 @@ async def _body(request: web.BaseRequest) -> bytes:
                     return b""
     except TimeoutError:
         raise UnroutableRequest("the request's body did not arrive in time", code="route/slow-body") from None
+    except web.RequestPayloadError:
+        raise UnroutableRequest("the request's body cannot be read", code="route/malformed") from None
     return bytes(body)
 
 
