@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gateway.scanners.budget import InflateBudgetExceeded
 from gateway.scanners.formats import safetensors
-from gateway.scanners.formats.inert_names import SNIFF_BYTES, sniff_inert
+from gateway.scanners.formats.inert_names import SNIFF_BYTES, is_textual, sniff_inert
 from gateway.scanners.formats.numpy_array import MAGIC as NUMPY_MAGIC
 from gateway.scanners.formats.pickle_globals import Tier, tier
 from gateway.scanners.formats.pickle_machine import OpcodeBudget, Program, run
@@ -38,7 +38,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 # Compressed or archived forms without a word of their own: unknown, and so never judged clean.
 _COMPRESSED = (b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"Rar!", b"\x5d\x00\x00", b"\x89LZO")
-_ZLIB_SECOND = (0x01, 0x5E, 0x9C, 0xDA)
+_ZLIB_SECOND = (b"\x01", b"\x5e", b"\x9c", b"\xda")
 _PROBE_OPCODES = 3_000_000
 _PROBE_STREAMS = 16
 # Text can hold these by chance; none of them runs anything.
@@ -76,8 +76,9 @@ def detect(reader: Reader, path: str) -> str:
         return "tar"  # first of all: a tar header fits into the first bytes of many other formats
     if head.startswith(LEGACY_MAGIC):
         return "torch-legacy"
+    textual = is_textual(head)  # "GGUF is a format…" is a text; every signature below comes with control bytes
     for magic, word in _MAGIC:
-        if head.startswith(magic) and not (word == "executable" and magic == b"MZ" and len(head) < 64):
+        if head.startswith(magic) and not textual:
             return _zip_kind(reader) if word == "zip" else word
     if safetensors.looks_like(head, reader.size):
         return "safetensors"
@@ -87,7 +88,7 @@ def detect(reader: Reader, path: str) -> str:
         return "tflite"
     if is_pickle(reader, head):
         return "pickle"
-    if head.startswith(_COMPRESSED) or (head[0] == 0x78 and len(head) > 1 and head[1] in _ZLIB_SECOND):
+    if not textual and (head.startswith(_COMPRESSED) or (head[0] == 0x78 and head[1:2] in _ZLIB_SECOND)):
         return "unknown"
     return _by_name(reader, head, path)
 

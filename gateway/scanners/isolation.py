@@ -116,6 +116,12 @@ class Worker:
             raise
         finally:
             watch.cancel()
+            await asyncio.wait([watch])
+        if not watch.cancelled() and watch.exception() is not None:
+            self._killed_for = "unwatched"
+        if self._killed_for:
+            await self.kill()
+            raise WorkerFailure(self._killed_for)
         peak = answer.get("peak_bytes") if isinstance(answer, dict) else None
         if not isinstance(peak, int) or peak > self._limits.memory_bytes * _MEMORY_ALARM:
             await self.kill()
@@ -208,11 +214,11 @@ class Worker:
         return kind, await self._process.stdout.readexactly(length)
 
     async def _watch(self) -> None:
-        """Kill past the limit of resident memory or CPU time. Ends when the process does."""
+        """Kill past the limit of resident memory or CPU time, or where they cannot be seen. Ends with the process."""
         assert self._process is not None
-        pid, limits = self._process.pid, self._limits
+        child, limits = self._process, self._limits
         try:
-            process = psutil.Process(pid)
+            process = psutil.Process(child.pid)
             before = process.cpu_times()
             while True:
                 if process.memory_info().rss > limits.memory_bytes:
@@ -223,9 +229,12 @@ class Worker:
                     self._killed_for = "timeout"
                     break
                 await asyncio.sleep(limits.watch_every_s)
-        except psutil.Error:
+        except psutil.NoSuchProcess:  # also a zombie's: its end is seen on the pipe
             return
-        _kill_group(pid)
+        except psutil.Error:
+            self._killed_for = "unwatched"
+        if child.returncode is None:
+            _kill_group(child.pid)
 
     async def _death_cause(self) -> str:
         """Why a worker that nobody here killed is gone: the kernel's CPU limit, or a crash."""

@@ -19,7 +19,7 @@ _START_ATTEMPTS = 3
 
 
 class OwnScanner:
-    """A Scanner over `workers` processes. `start` before the first scan, `close` after the last.
+    """A Scanner over `workers` processes. `start` saves the first scans the start of a process; `close` after the last.
 
     `entry` names what a worker runs (`module:function`) and `python_path` where it may be found besides the package.
     """
@@ -37,14 +37,16 @@ class OwnScanner:
         self._limits = limits or Limits()
         self._entry = entry
         self._python_path = python_path
-        self._count = workers
-        self._idle: asyncio.Queue[Worker | None] = asyncio.Queue()
+        self._idle: asyncio.Queue[Worker | None] = asyncio.Queue()  # None: a place whose worker has yet to start
+        for _ in range(workers):
+            self._idle.put_nowait(None)
         self._all: set[Worker] = set()
         self._closed = False
 
     async def start(self) -> None:
         """Start every worker. One that does not come up is tried again at its next scan."""
-        for worker in await asyncio.gather(*(self._spawn() for _ in range(self._count))):
+        places = [self._idle.get_nowait() for _ in range(self._idle.qsize())]
+        for worker in await asyncio.gather(*(self._spawn() for _ in places)):
             self._idle.put_nowait(worker)
 
     async def close(self) -> None:

@@ -70,7 +70,11 @@ class RemoteReader:
 
 
 def limit_process(memory_bytes: int) -> None:
-    """Kernel limits for the life of the worker: no core, no new files, few descriptors, a high address-space fence."""
+    """Kernel limits for the life of the worker: no core, no new files, few descriptors, a high address-space fence.
+
+    The gateway's own loop goes before scans where the processor is short.
+    """
+    os.nice(5)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_FILES, _MAX_FILES))

@@ -228,6 +228,25 @@ async def test_a_cancelled_scan_leaves_no_busy_worker() -> None:
         await goes_on(own)
 
 
+async def test_a_scan_cancelled_while_its_worker_computes_kills_that_worker() -> None:
+    async with scanner("reads_then_waits") as own:
+        source = Source()
+        task = asyncio.ensure_future(own.scan(source, "bad"))
+        await source.asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await goes_on(own)
+
+
+async def test_a_scan_without_start_starts_its_worker() -> None:
+    own = OwnScanner(workers=1)
+    try:
+        assert (await own.scan(Source(SYSTEM), "model.pkl")).findings
+    finally:
+        await own.close()
+
+
 async def test_a_scan_after_close_is_a_failure_and_starts_nothing() -> None:
     async with scanner("reads_all") as own:
         await own.close()

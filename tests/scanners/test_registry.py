@@ -50,6 +50,11 @@ def test_every_promise_of_a_name_is_checked() -> None:
         (b"Getting started. Now read on.\n", "a.txt", "text"),
         (b"]\n}\n)\n", "a.txt", "text"),
         (bytes(2000), "weights.bin", "unknown"),
+        (b"GGUF quantized files\n", "README.md", "markdown"),
+        (b"x^2 + y^2\n", "a.txt", "text"),
+        (b"MZ\nMA\n", "vocab.txt", "text"),
+        (b"BZhang wrote this\n", "a.txt", "text"),
+        (b"MZ" + bytes(30), "tiny.bin", "executable"),
     ],
 )
 def test_content_decides(data: bytes, path: str, word: str) -> None:

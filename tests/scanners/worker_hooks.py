@@ -105,6 +105,13 @@ def asks_for_all_at_once(reader: Reader, path: str, budget: int) -> Inspection:
     return CLEAN
 
 
+def reads_then_waits(reader: Reader, path: str, budget: int) -> Inspection:
+    if path != "good":
+        reader.read(0, PAGE_BYTES)
+        threading.Event().wait()
+    return CLEAN
+
+
 def swallows_loss(reader: Reader, path: str, budget: int) -> Inspection:
     try:
         reader.read(0, PAGE_BYTES)
