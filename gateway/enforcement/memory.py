@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from cachetools import LRUCache
+
 from gateway.clock import Clock
 from gateway.domain.decision import Decision
 from gateway.enforcement.codec import decision_from_json, decision_to_json
 from gateway.ports import Facts
 
 V = TypeVar("V")
+_RECENT_FILES = 200_000
 
 
 @dataclass(slots=True)
@@ -68,6 +71,8 @@ class DecisionMemory:
         self._facts = facts
         self._clock = clock
         self._stamp = stamp
+        # A revision's decision is asked for with each of its files, and reading one of 3,000 files takes milliseconds.
+        self._recent: LRUCache[str, Decision] = LRUCache(_RECENT_FILES, getsizeof=lambda d: 1 + len(d.files))
 
     def key(self, *parts: str) -> str:
         """The key of a decision: every part that may change it, and the stamp."""
@@ -75,13 +80,21 @@ class DecisionMemory:
 
     async def get(self, key: str) -> Decision | None:
         """The decision, unless its time is over."""
-        decision = decision_from_json(await self._facts.get("decision", key))
+        decision = self._recent.get(key)
+        if decision is None:
+            decision = decision_from_json(await self._facts.get("decision", key))
+            self._hold(key, decision)
         if decision is None or is_over(decision, self._clock.now()):
             return None
         return decision
 
     async def put(self, key: str, decision: Decision) -> None:
         await self._facts.put("decision", key, decision_to_json(decision))
+        self._hold(key, decision)
+
+    def _hold(self, key: str, decision: Decision | None) -> None:
+        if decision is not None and len(decision.files) < _RECENT_FILES:
+            self._recent[key] = decision
 
 
 def is_over(decision: Decision, now: datetime) -> bool:

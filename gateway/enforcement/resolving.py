@@ -21,6 +21,7 @@ from gateway.enforcement.background import SingleFlight
 from gateway.enforcement.codec import snapshot_from_json, snapshot_to_json
 from gateway.ports import Facts, Resolved, Upstream
 
+_HELD_FILES = 200_000  # snapshots in memory are bounded by the files they list
 _STALE_AFTER_S = 3.0  # a client waits 10 s for a HEAD; with an older answer at hand the hub gets less
 _log = structlog.get_logger("resolving")
 
@@ -66,7 +67,9 @@ class Resolving:
         self._absent: TTLCache[tuple[Repo, str], UpstreamNotFound | UpstreamRefused] = TTLCache(
             10_000, min(ref_ttl_s, 10.0), time.monotonic
         )
-        self._snapshots: TTLCache[tuple[Repo, str, Resolved], Known] = TTLCache(512, facts_ttl_s, time.monotonic)
+        self._snapshots: TTLCache[tuple[Repo, str, Resolved], Known] = TTLCache(
+            _HELD_FILES, facts_ttl_s, time.monotonic, getsizeof=lambda known: 100 + len(known.snapshot.revision.files)
+        )
 
     async def resolve(self, repo: Repo, ref: str) -> Resolved:
         """Where `ref` points now. Raises UpstreamError."""
@@ -123,7 +126,8 @@ class Resolving:
             facts = replace(facts, access="gateway_token")  # its bytes open only to the gateway's token (P7)
         snapshot = replace(snapshot, repo=facts)
         known = Known(snapshot, fingerprint(snapshot))
-        self._snapshots[repo, ref, resolved] = known
+        if len(snapshot.revision.files) < _HELD_FILES // 2:
+            self._snapshots[repo, ref, resolved] = known
         return known
 
     async def _fetch(self, repo: Repo, ref: str, resolved: Resolved) -> Snapshot:
