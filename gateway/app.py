@@ -3,7 +3,8 @@
 From the outside in, a request meets: the door (parse, identify, limit) -> admission (resolve, remember, decide, gather,
 record) -> delivery (blob, or the shared fill) -> the wire. Wrappers, innermost first: the upstream is asked through
 one single-flight per question (`SingleFlight`), its answers are remembered by `Resolving` and `Forwarding`; the policy
-engine is wrapped by `KeptInputs`, which stores each input once, and by `DecisionMemory`; whole requests by `HotMemory`.
+engine is wrapped by `KeptInputs` (stores each input once), `BatchedEngine` (huge revisions) and `DecisionMemory`; whole
+requests are remembered by `HotMemory`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from gateway.clock import Clock, SystemClock
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.background import Background, SingleFlight
+from gateway.enforcement.batching import BatchedEngine
 from gateway.enforcement.checking import Checking
 from gateway.enforcement.deciding import Deciding
 from gateway.enforcement.delivery import Delivery
@@ -78,79 +80,110 @@ def load_bundle(settings: Settings) -> Bundle:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Adapters:
+    """What the core is wired to, started."""
+
+    clock: Clock
+    bundle: Bundle
+    state: StateDirectory
+    generation: Generation
+    ledger: SegmentLedger
+    facts: SqliteFacts
+    store: LocalBlobStore
+    scanner: Scanner
+    engine: PolicyEngine
+    upstream: HuggingFaceUpstream
+    background: Background
+
+
 @asynccontextmanager
 async def composed(settings: Settings, public_url: str) -> AsyncIterator[Core]:
     """Build the gateway on its state directory; everything is closed in reverse order at the end.
 
     Raises ConfigError (settings, policy, state, a second process on one state directory), PolicyError, LedgerError.
     """
+    async with AsyncExitStack() as stack:
+        adapters = await _started(settings, stack)
+        core = _wired(settings, adapters, public_url)
+        stack.push_async_callback(core.recording.flush)
+        stack.push_async_callback(adapters.background.close)
+        yield core
+
+
+async def _started(settings: Settings, stack: AsyncExitStack) -> _Adapters:
     clock = SystemClock()
     bundle = load_bundle(settings)
     masks = await masks_of(bundle)
-    async with AsyncExitStack() as stack:
-        state = stack.enter_context(StateDirectory.open(Path(settings.state.dir)))
-        generation = Generation.open(state.layout.generation)
-        stack.callback(generation.close)
-        ledger = SegmentLedger(
-            state.layout.ledger,
-            "gateway",
-            clock,
-            segment_bytes=settings.ledger.segment_bytes,
-            durability=settings.ledger.durability,
-            masks=masks.record,
-        )
-        await ledger.start()
-        stack.push_async_callback(ledger.close)
-        facts = SqliteFacts(state.layout.facts, keep=KEPT_ROWS)
-        stack.push_async_callback(facts.close)
-        store = LocalBlobStore(state.layout.blobs, _store_limits(settings), clock)
-        stack.push_async_callback(store.close)
-        scanner = await _scanner(settings, stack)
-        engine = KeptInputs(await _engine(settings, bundle, stack), facts, masks)
-        upstream = await _upstream(settings, stack)
-        background = Background()
-        stack.push_async_callback(background.close)
+    state = stack.enter_context(StateDirectory.open(Path(settings.state.dir)))
+    generation = Generation.open(state.layout.generation)
+    stack.callback(generation.close)
+    ledger = SegmentLedger(
+        state.layout.ledger,
+        "gateway",
+        clock,
+        segment_bytes=settings.ledger.segment_bytes,
+        durability=settings.ledger.durability,
+        masks=masks.record,
+    )
+    await ledger.start()
+    stack.push_async_callback(ledger.close)
+    facts = SqliteFacts(state.layout.facts, keep=KEPT_ROWS)
+    stack.push_async_callback(facts.close)
+    store = LocalBlobStore(state.layout.blobs, _store_limits(settings), clock)
+    stack.push_async_callback(store.close)
+    scanner = await _scanner(settings, stack)
+    engine = BatchedEngine(KeptInputs(await _engine(settings, bundle, stack), facts, masks))
+    upstream = await _upstream(settings, stack)
+    return _Adapters(clock, bundle, state, generation, ledger, facts, store, scanner, engine, upstream, Background())
 
-        flights = SingleFlight(background)
-        reports = Reports(facts, [scanner], clock)
-        recording = Recording(ledger, reports.scanner_set)
-        stack.push_async_callback(recording.flush)
-        integrity = Integrity(facts, reports, recording, clock, lambda: _raise(generation))
-        fills = Fills(store, upstream, background, integrity.ended)
-        resolving = Resolving(
-            upstream,
-            facts,
-            flights,
-            clock,
-            ref_ttl_s=settings.upstream.ref_ttl_s,
-            facts_ttl_s=settings.upstream.facts_ttl_s,
-            max_stale=timedelta(seconds=settings.upstream.max_stale_s),
-        )
 
-        def stamp() -> str:
-            return f"{engine.policy_digest}|{engine.data_digest}|{reports.scanner_set}"
+def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
+    part = settings.upstream
+    flights = SingleFlight(a.background)
+    reports = Reports(a.facts, [a.scanner], a.clock)
+    recording = Recording(a.ledger, reports.scanner_set)
+    integrity = Integrity(a.facts, reports, recording, a.clock, lambda: _raise(a.generation))
+    fills = Fills(a.store, a.upstream, a.background, integrity.ended)
+    resolving = Resolving(
+        a.upstream,
+        a.facts,
+        flights,
+        a.clock,
+        ref_ttl_s=part.ref_ttl_s,
+        facts_ttl_s=part.facts_ttl_s,
+        max_stale=timedelta(seconds=part.max_stale_s),
+    )
 
-        dialect = HuggingFaceDialect(
-            settings.upstream.hub,
-            public_url,
-            state.tombstone_key,
-            upstream_origins=(settings.upstream.url.rstrip("/"),),
-        )
-        deciding = Deciding(engine, DecisionMemory(facts, clock, stamp), flights, clock)
-        gathering = Gathering(reports, upstream, store, facts, fills, integrity, flights)
-        admission = Admission(
-            resolving,
-            deciding,
-            gathering,
-            Forwarding(upstream, flights, settings.upstream.ref_ttl_s),
-            recording,
-            clock,
-            dialect.tombstone_ref,
-            lambda: generation.value,
-        )
-        checking = Checking(resolving, deciding, gathering)
-        delivery = Delivery(store, upstream, fills, integrity)
-        yield Core(dialect, admission, checking, delivery, recording, engine, ledger, state, generation, bundle, clock)
+    def stamp() -> str:
+        return f"{a.engine.policy_digest}|{a.engine.data_digest}|{reports.scanner_set}"
+
+    dialect = HuggingFaceDialect(part.hub, public_url, a.state.tombstone_key, upstream_origins=(part.url.rstrip("/"),))
+    deciding = Deciding(a.engine, DecisionMemory(a.facts, a.clock, stamp), flights, a.clock)
+    gathering = Gathering(reports, a.upstream, a.store, a.facts, fills, integrity, flights)
+    admission = Admission(
+        resolving,
+        deciding,
+        gathering,
+        Forwarding(a.upstream, flights, part.ref_ttl_s),
+        recording,
+        a.clock,
+        dialect.tombstone_ref,
+        lambda: a.generation.value,
+    )
+    return Core(
+        dialect,
+        admission,
+        Checking(resolving, deciding, gathering),
+        Delivery(a.store, a.upstream, fills, integrity),
+        recording,
+        a.engine,
+        a.ledger,
+        a.state,
+        a.generation,
+        a.bundle,
+        a.clock,
+    )
 
 
 def _raise(generation: Generation) -> None:

@@ -66,8 +66,8 @@ class Obligation:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One evaluation. Scope "revision": `artifact`, `reports` and `parent` are empty. Scope "file": all set, and
-    `revision.files` is empty."""
+    """One evaluation. Scope "revision": `artifact`, `reports`, `parent` and `sha256` are empty. Scope "file": all set,
+    and `revision.files` is empty. `sha256` names the judged bytes, whatever digest the hub names them by."""
 
     scope: str
     action: Action
@@ -81,6 +81,7 @@ class Query:
     file: FileFacts | None = None
     reports: tuple[ScanReport, ...] = ()
     parent: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Deciding:
             file=file,
             reports=evidence.reports,
             parent=parent.input_digest,
+            sha256=evidence.sha256,
         )
         query = replace(query, revision=replace(revision, files=()))
         parts = (*_parts(context, Action.FETCH, known), file.entry.path, evidence.sha256)

@@ -169,7 +169,8 @@ def _artifact(query: Query) -> dict[str, Any]:
     guess = query.file.format_guess if query.file is not None else "unknown"
     by_content = next((r.format for r in query.reports if r.format not in {"", "unknown"}), "")
     unseen = "unknown" if query.reports else guess
-    return _file(query.artifact.entry, by_content or unseen, query.file.twin if query.file is not None else "")
+    artifact = _file(query.artifact.entry, by_content or unseen, query.file.twin if query.file is not None else "")
+    return {**artifact, "sha256": f"sha256:{query.sha256}"} if query.sha256 else artifact
 
 
 def _report(report: ScanReport) -> dict[str, Any]:
