@@ -102,7 +102,7 @@ def _weights_repos(world: World, weights: bytes) -> None:
 
 def _hostile_repos(world: World, weights: bytes) -> None:
     evil = builders.torch_zip(TENSORS, data_pkl=builders.pickle_call("posix", "system"))
-    _model(world, "demo/evil-pickle", {"pytorch_model.bin": evil}, scan_levels={"pytorch_model.bin": "unsafe"})
+    _model(world, "demo/evil-pickle", {"pytorch_model.bin": evil})
     _model(world, "demo/evil-gguf", {"model.gguf": _gguf(HOSTILE_TEMPLATE)}, library="gguf")
     auto_map = {**CONFIG, "auto_map": {"AutoModel": "modeling.TinyModel"}}
     code = "class TinyModel:\n    pass\n"
