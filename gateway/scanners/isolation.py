@@ -66,10 +66,12 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._killed_for = ""
         self._handed_bytes = 0
+        self._receiving = False
+        self._ended = False
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        return not self._ended and self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
         """Start and wait until it has imported everything. Raises WorkerFailure("crashed" or "timeout")."""
@@ -133,14 +135,26 @@ class Worker:
     async def kill(self) -> None:
         """End the process group and reap it."""
         process = self._process
+        self._ended = True
         if process is None:
             return
         if process.returncode is None:
             _kill_group(process.pid)
         if process.stdin is not None:
             process.stdin.close()
+        await self._drain(process)
         await process.wait()
-        self._process = None
+
+    async def _drain(self, process: asyncio.subprocess.Process) -> None:
+        """Read what a dead worker left in its pipe: asyncio reaps only once the pipe is empty."""
+        if process.stdout is None or self._receiving:
+            return  # whoever is receiving empties it
+        self._receiving = True
+        try:
+            while await process.stdout.read(PAGE_BYTES):
+                pass
+        finally:
+            self._receiving = False
 
     async def _converse(self, source: RangeSource, path: str, recorder: SpanRecorder) -> object:
         limits, loop = self._limits, asyncio.get_running_loop()
@@ -159,7 +173,7 @@ class Worker:
                 async with asyncio.timeout(max(wall_left, 0.0)):
                     kind, payload = await self._receive()
             except TimeoutError:
-                raise await self._over("timeout") from None
+                raise WorkerFailure("timeout") from None
             wall_left -= loop.time() - asked
             if kind == OUTCOME:
                 if failure is not None:
@@ -172,11 +186,11 @@ class Worker:
     ) -> GatewayError | None:
         """Hand out one range; a failure of the source is told to the worker and given back."""
         if kind != READ or len(payload) != RANGE.size:
-            raise await self._over("crashed")
+            raise WorkerFailure("crashed")
         offset, length = RANGE.unpack(payload)
         self._handed_bytes += length
         if offset % PAGE_BYTES or length > MAX_REQUEST_BYTES or self._handed_bytes > self._limits.read_bytes:
-            raise await self._over("read-budget")
+            raise WorkerFailure("read-budget")
         try:
             data = await source.read(offset, length)
             if len(data) != max(min(length, source.size_bytes - offset), 0):
@@ -195,10 +209,6 @@ class Worker:
             return None
         return answer
 
-    async def _over(self, cause: str) -> WorkerFailure:
-        await self.kill()
-        return WorkerFailure(cause)
-
     async def _send(self, kind: bytes, payload: bytes = b"") -> None:
         assert self._process is not None
         assert self._process.stdin is not None
@@ -206,11 +216,20 @@ class Worker:
         await self._process.stdin.drain()
 
     async def _receive(self) -> tuple[bytes, bytes]:
+        if self._ended:
+            raise WorkerFailure("crashed")
+        self._receiving = True
+        try:
+            return await self._receive_frame()
+        finally:
+            self._receiving = False
+
+    async def _receive_frame(self) -> tuple[bytes, bytes]:
         assert self._process is not None
         assert self._process.stdout is not None
         kind, length = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))
         if length > self._limits.output_bytes:
-            raise await self._over("output-limit")
+            raise WorkerFailure("output-limit")
         return kind, await self._process.stdout.readexactly(length)
 
     async def _watch(self) -> None:

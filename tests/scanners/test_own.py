@@ -239,6 +239,27 @@ async def test_a_scan_cancelled_while_its_worker_computes_kills_that_worker() ->
         await goes_on(own)
 
 
+async def test_closing_ends_a_running_scan_as_a_failure() -> None:
+    async with scanner("reads_then_waits") as own:
+        source = Source()
+        task = asyncio.ensure_future(own.scan(source, "bad"))
+        await source.asked.wait()
+        await own.close()
+        report = await task
+        assert (report.coverage.surface, report.coverage.cause) == (Surface.FAILED, "crashed")
+
+
+async def test_closing_while_the_source_is_read_ends_that_scan_as_a_failure() -> None:
+    async with scanner("reads_all") as own:
+        source = Source(gate=asyncio.Event())
+        task = asyncio.ensure_future(own.scan(source, "bad"))
+        await source.asked.wait()
+        await own.close()
+        assert source.gate is not None
+        source.gate.set()
+        assert (await task).coverage.surface is Surface.FAILED
+
+
 async def test_a_scan_without_start_starts_its_worker() -> None:
     own = OwnScanner(workers=1)
     try:
