@@ -39,7 +39,14 @@ class Fill:
     The last 64 KiB (the whole of a smaller file) and every judged span that is not yet proven equal stay held.
     """
 
-    def __init__(self, artifact: Artifact, access: str, store: BlobStore, upstream: Upstream) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        access: str,
+        store: BlobStore,
+        upstream: Upstream,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.artifact = artifact
         self.size_bytes = artifact.entry.size_bytes
         self.written = 0
@@ -48,6 +55,7 @@ class Fill:
         self._access = access
         self._store = store
         self._upstream = upstream
+        self._pause = pause
         self._fd = -1
         self._released = 0
         self._from_start = False  # the hub ignores ranges: a resumed transfer skips what is here
@@ -115,7 +123,7 @@ class Fill:
                 if failures >= _ATTEMPTS:
                     raise trouble
                 _log.info("fill.resumes", path=self.artifact.path, at_bytes=self.written, cause=str(trouble))
-                await asyncio.sleep(_pause_s(trouble, failures))
+                await self._pause(_pause_s(trouble, failures))
 
     async def _stream(self, staging: Staging) -> None:
         start = 0 if self._from_start else self.written
@@ -265,7 +273,10 @@ def _pause_s(trouble: GatewayError, failures: int) -> float:
 
 
 class Fills:
-    """The fills under way, by digest: an equal digest joins, whatever the repo it is asked through."""
+    """The fills under way, by digest: an equal digest joins, whatever the repo it is asked through.
+
+    `ended` is told of each fill that is over; `pause` waits between two tries (seconds).
+    """
 
     def __init__(
         self,
@@ -273,11 +284,13 @@ class Fills:
         upstream: Upstream,
         background: Background,
         ended: Callable[[Fill], Awaitable[None]],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
         self._upstream = upstream
         self._background = background
         self._ended = ended
+        self._pause = pause
         self._running: dict[str, Fill] = {}
 
     def running(self, artifact: Artifact) -> Fill | None:
@@ -288,7 +301,7 @@ class Fills:
         key = str(artifact.entry.digest)
         fill = self._running.get(key)
         if fill is None:
-            fill = Fill(artifact, access, self._store, self._upstream)
+            fill = Fill(artifact, access, self._store, self._upstream, self._pause)
             self._running[key] = fill
             self._background.detach(self._run(key, fill), name=f"fill:{artifact.path}")
         return fill
