@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from gateway.domain.errors import RateLimited
 from gateway.domain.record import Record
 
 MINUTE_S = 60.0
@@ -43,6 +44,8 @@ class RefusalFold:
         now = self._monotonic()
         crowded = len(self._seen) > _MOST
         for key, known in list(self._seen.items()):
+            if self._seen.get(key) is not known:
+                continue  # taken out by another reader while this one waited for the ledger
             if everything or crowded or now - known.since_s >= MINUTE_S:
                 del self._seen[key]
                 if known.count:
@@ -53,6 +56,8 @@ class RefusalFold:
 
 def _key(record: Record) -> tuple[str, ...]:
     rules = ",".join(str(reason.get("rule")) for reason in record.reasons)
+    if rules == RateLimited.code:
+        return (record.subject, record.address, rules)  # whatever was asked: else a flood would fill the ledger
     return (
         record.subject,
         record.address,

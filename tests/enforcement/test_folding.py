@@ -48,3 +48,25 @@ def test_a_refusal_without_repeats_leaves_nothing_to_count():
     fold.repeats(RECORD)
     time.now = MINUTE_S
     assert list(fold.due(everything=False)) == []
+
+
+def test_two_readers_at_once_take_each_count_once():
+    time = Time()
+    fold = RefusalFold(time)
+    for name in ("a", "b", "c"):
+        for _ in range(2):
+            fold.repeats(dataclasses.replace(RECORD, path=name))
+    time.now = MINUTE_S
+    one = fold.due(everything=False)
+    taken = [next(one).path]  # ... and waits for the ledger, while another request empties the rest
+    taken += [record.path for record in fold.due(everything=False)]
+    taken += [record.path for record in one]
+    assert taken == ["a", "b", "c"]
+
+
+def test_a_flood_past_the_rate_limit_is_one_record_whatever_it_asks_for():
+    fold = RefusalFold(Time())
+    limited = dataclasses.replace(RECORD, effect="pending", reasons=({"rule": "limit/rate"},), address="10.0.0.1")
+    assert not fold.repeats(limited)
+    assert fold.repeats(dataclasses.replace(limited, path="another", repo="other/m", extra={"target": "/x"}))
+    assert not fold.repeats(dataclasses.replace(limited, address="10.0.0.2"))
