@@ -11,7 +11,9 @@ from gateway.domain.evidence import ScanReport, Surface
 from gateway.enforcement.codec import report_from_json, report_to_json
 from gateway.ports import Facts, Scanner
 
-TRANSIENT_CAUSES = frozenset({"timeout", "cpu", "oom", "crashed", "killed", "output-limit", "unavailable"})
+TRANSIENT_CAUSES = frozenset({"timeout", "cpu", "oom", "crashed", "killed", "output-limit"})
+# Our own outage, or the hub's: it says nothing of the file, so that it never stands as evidence (P5).
+OUTAGE_CAUSES = frozenset({"unavailable", "worker-unavailable", "unwatched", "source-timeout", "source-lost"})
 TRIES = 3
 FAILURE_STANDS_S = 86_400.0
 
@@ -41,8 +43,10 @@ class Reports:
 
     async def put(self, scanner: Scanner, sha256: str, path: str, report: ScanReport) -> None:
         """Keep a report. Raises ScanError for a failure that may pass on retry: the first tries are not kept and end
-        in the pending form, the last one stands as evidence of failure (quarantine)."""
+        in the pending form, the last one stands as evidence of failure (quarantine). An outage is never kept."""
         key = _key(scanner, sha256, path)
+        if report.coverage.surface is Surface.FAILED and report.coverage.cause in OUTAGE_CAUSES:
+            raise ScanError(f"the scan of {path!r} could not be run ({report.coverage.cause}); ask again")
         if _is_transient(report):
             tries = int(await self._facts.get("scan_failure", key) or 0) + 1
             await self._facts.put("scan_failure", key, tries)
