@@ -14,7 +14,8 @@ from gateway.domain.artifact import Artifact, Span
 from gateway.domain.errors import IntegrityError
 from gateway.domain.evidence import JudgedSpan
 from gateway.enforcement.context import GrantedFile
-from gateway.enforcement.fills import Fill, Fills
+from gateway.enforcement.fill import Fill
+from gateway.enforcement.fills import Fills
 from gateway.enforcement.integrity import Integrity
 from gateway.enforcement.staged import equals, opened
 from gateway.ports import BlobInfo, BlobStore, Upstream

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.domain.artifact import Artifact
-from gateway.domain.errors import IntegrityError
 from gateway.domain.evidence import ScanReport
 from gateway.enforcement.background import SingleFlight
 from gateway.enforcement.fills import Fills
 from gateway.enforcement.integrity import Integrity
 from gateway.enforcement.reports import Reports
-from gateway.enforcement.source import EvidenceSource
+from gateway.enforcement.source import WHOLE_UP_TO_BYTES, EvidenceSource, WholeFileNeeded
 from gateway.ports import BlobInfo, BlobStore, Facts, Upstream
 
 _log = structlog.get_logger("gathering")
@@ -64,18 +63,25 @@ class Gathering:
         sha256 = await self._known_sha256(artifact)
         if sha256 is not None and (kept := await self._kept(sha256, artifact.path)) is not None:
             return FileEvidence(sha256, kept)
-        if artifact.entry.is_lfs:
-            assert sha256 is not None
-            blob = await self._store.stat(sha256)
-        else:
-            blob = await self._whole(artifact, access, sha256)
-            sha256 = blob.sha256
+        if not artifact.entry.is_lfs or artifact.entry.size_bytes <= WHOLE_UP_TO_BYTES:
+            sha256 = (await self._whole(artifact, access, sha256)).sha256
             if (kept := await self._kept(sha256, artifact.path)) is not None:
                 return FileEvidence(sha256, kept)
-        source = EvidenceSource(artifact, access, blob, self._fills, self._upstream)
+        assert sha256 is not None
+        async with self._store.pin(sha256) as committed:
+            try:
+                return await self._scan(artifact, access, sha256, committed)
+            except WholeFileNeeded as needed:
+                _log.info("scan.whole", repo=str(artifact.repo), path=artifact.path, cause=str(needed))
+            blob = await self._fills.start(artifact, access).wait_committed()
+            return await self._scan(artifact, access, sha256, blob)
+
+    async def _scan(self, artifact: Artifact, access: str, sha256: str, blob: BlobInfo | None) -> FileEvidence:
+        """A report by every scanner. Raises WholeFileNeeded where ranges do not do."""
+        source = EvidenceSource(artifact, access, blob, self._upstream)
         fresh = []
         for scanner in self._reports.scanners:
-            report = await self._bound(source, artifact, await scanner.scan(source, artifact.path))
+            report = source.bound(await scanner.scan(source, artifact.path))
             _log.info(
                 "scan.done",
                 repo=str(artifact.repo),
@@ -91,15 +97,6 @@ class Gathering:
             await self._reports.put(scanner, sha256, artifact.path, report)
             fresh.append(report)
         return FileEvidence(sha256, tuple(fresh))
-
-    async def _bound(self, source: EvidenceSource, artifact: Artifact, report: ScanReport) -> ScanReport:
-        """The report bound to the bytes that will be served (P3). Raises IntegrityError, and blocks the digest."""
-        try:
-            return await source.bound(report)
-        except IntegrityError as error:
-            if self._fills.running(artifact) is None:  # else the end of the fill tells
-                await self._integrity.poison(artifact, str(error))
-            raise
 
     async def _kept(self, sha256: str, path: str) -> tuple[ScanReport, ...] | None:
         """The reports of every scanner, or None where one is missing."""
@@ -119,5 +116,6 @@ class Gathering:
         if known is not None and (blob := await self._store.stat(known)) is not None:
             return blob
         blob = await self._fills.start(artifact, access).wait_committed()
-        await self._facts.put("git_sha256", artifact.entry.git_oid, blob.sha256)
+        if not artifact.entry.is_lfs:
+            await self._facts.put("git_sha256", artifact.entry.git_oid, blob.sha256)
         return blob

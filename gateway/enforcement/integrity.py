@@ -9,7 +9,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.domain.artifact import Artifact
 from gateway.domain.errors import IntegrityError
-from gateway.enforcement.fills import Fill
+from gateway.enforcement.fill import Fill
 from gateway.enforcement.recording import Recording
 from gateway.enforcement.reports import Reports
 from gateway.ports import Facts

@@ -141,8 +141,8 @@ def test_a_range_of_judged_bytes_is_proven_again(gate, sim, repo):
 def test_bytes_judged_whole_by_ranges_are_bound_to_the_file(gate, sim):
     """A hub that shows a harmless pickle to range readers and the hostile one, whose digest it names, to the fill."""
     name = f"faults/r{next(_seeds)}"
-    evil = builders.torch_zip({"w": (700, 1024)}, data_pkl=builders.pickle_call("posix", "system"))
-    good = builders.torch_zip({"w": (700, 1024)})
+    evil = builders.torch_zip({"w": (2800, 1024)}, data_pkl=builders.pickle_call("posix", "system"))
+    good = builders.torch_zip({"w": (2800, 1024)})
     good += b"\0" * (len(evil) - len(good)) if len(good) < len(evil) else b""
     sim.edit(lambda world: add_repo(world, name, {"pytorch_model.bin": evil}))
     repo = sim.world[name]

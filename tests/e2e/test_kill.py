@@ -124,7 +124,7 @@ def test_a_kill_at_any_moment_costs_neither_bytes_nor_records(sim, tmp_path):
     cut = 0
     for number in range(ROUNDS):
         sim.edit(lambda world, n=number: [
-            add_repo(world, large(n, i), {ST: some_tensor(4, 5000 + 10 * n + i)}) for i in range(LARGE_PER_ROUND)
+            add_repo(world, large(n, i), {ST: some_tensor((4, 9, 2)[i], 5000 + 10 * n + i)}) for i in range(LARGE_PER_ROUND)
         ])  # fmt: skip
         gateway = GatewayProcess(sim, state, config=UNLIMITED)
         try:

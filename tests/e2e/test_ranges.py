@@ -1,8 +1,12 @@
 """Ranges (design §6.3): of committed blobs, of running fills, and never a byte outside the recorded decision."""
 
+import hashlib
 import random
+import ssl
+import urllib.request
 
 import pytest
+import trustme
 
 from gateway.simulator.content import Sparse
 from gateway.simulator.faults import Fault, Gate
@@ -229,3 +233,24 @@ def test_curl_resumes_a_cut_download(gate, sim, hot, tmp_path):
     done = curl("-C", "-", "-o", str(target), f"{gate.url}{url_of(HOT, ST)}")
     assert done.returncode == 0, done.stderr
     assert target.read_bytes() == content(sim, HOT).read(0, 1 << 30)
+
+
+def test_over_tls_cold_hot_and_in_parts(sim, launch, tmp_path):
+    authority = trustme.CA()
+    served = authority.issue_cert("localhost", "127.0.0.1")
+    served.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    name = "ranges/tls"
+    sim.edit(lambda world: add_repo(world, name, {ST: some_tensor(16, 2005)}))
+    pem = str(tmp_path / "server.pem")
+    gateway = launch(sim, "--tls-cert", pem, "--tls-key", pem, config=QUICK)
+    assert gateway.url.startswith("https://")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), urllib.request.ProxyHandler({}))
+    whole = content(sim, name)
+    for _ in ("cold", "hot"):
+        with opener.open(gateway.url + url_of(name, ST), timeout=30) as answer:
+            assert hashlib.sha256(answer.read()).hexdigest() == whole.sha256
+    request = urllib.request.Request(gateway.url + url_of(name, ST), headers={"Range": "bytes=1000000-9000000"})
+    with opener.open(request, timeout=30) as answer:
+        assert (answer.status, answer.read()) == (206, whole.read(1000000, 8000001))

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.domain.errors import IntegrityError, StoreError, UpstreamError, UpstreamNotFound
 from gateway.domain.evidence import JudgedSpan
-from gateway.enforcement.fills import HELD_TAIL_BYTES, Fill
+from gateway.enforcement.fill import HELD_TAIL_BYTES, Fill
+from gateway.enforcement.fills import Fills
 from gateway.simulator.content import Sparse
 from gateway.simulator.faults import Fault, Gate
 from tests.enforcement.workbench import released_until_error, workbench
@@ -250,3 +251,23 @@ async def test_bytes_before_staging_are_not_there(bench):
     fill = Fill(bench.add("a/b", "x.bin", Sparse(MIB, seed=15)), A, bench.store, bench.upstream)
     with pytest.raises(StoreError):
         fill.descriptor()
+
+
+async def test_only_so_many_transfers_run_at_once_and_a_stop_reaches_those_that_wait(bench):
+    fills = Fills(bench.store, bench.upstream, bench.background, bench.integrity.ended, most=1)
+    first, second, third = (bench.add(f"a/r{n}", "x.bin", Sparse(MIB, seed=16 + n)) for n in range(3))
+    stall = bench.sim.faults.add(Fault(path="a/r0/*", host="cdn", stall_at=MIB // 2, stall_gate=Gate()))
+    running, waiting = fills.start(first, A), fills.start(second, A)
+    await stall.stall_gate.reached()
+    assert not bench.transfers(second)
+    stall.stall_gate.open()
+    await running.wait_committed()
+    await waiting.wait_committed()
+    held = bench.sim.faults.add(Fault(path="a/r2/*", host="cdn", stall_at=MIB // 2, stall_gate=Gate()))
+    fills.start(third, A)
+    last = fills.start(bench.add("a/r3", "x.bin", Sparse(MIB, seed=20)), A)
+    await held.stall_gate.reached()
+    await bench.background.close()
+    with pytest.raises(StoreError) as raised:
+        await last.wait_committed()
+    assert raised.value.code == "gateway/stopping"

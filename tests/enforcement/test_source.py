@@ -7,7 +7,9 @@ import pytest
 
 from gateway.domain.errors import IntegrityError, StoreError
 from gateway.domain.evidence import Coverage, JudgedSpan, ScanReport, Surface
-from gateway.enforcement.source import READ_AHEAD_BYTES, WHOLE_BELOW_BYTES, EvidenceSource
+from gateway.enforcement.background import SingleFlight
+from gateway.enforcement.gathering import Gathering
+from gateway.enforcement.source import READ_AHEAD_BYTES, WHOLE_UP_TO_BYTES, EvidenceSource, WholeFileNeeded
 from gateway.simulator.content import Sparse
 from gateway.simulator.faults import Fault
 from tests.enforcement.workbench import workbench
@@ -24,7 +26,7 @@ async def bench(tmp_path):
 
 
 def source(bench, artifact, blob=None):
-    return EvidenceSource(artifact, A, blob, bench.fills, bench.upstream)
+    return EvidenceSource(artifact, A, blob, bench.upstream)
 
 
 async def test_reads_are_cut_at_the_end(bench):
@@ -40,85 +42,38 @@ async def test_a_large_file_is_read_by_ranges_and_bound_to_them(bench):
     content, reader = bench.content(artifact), source(bench, artifact)
     for offset in (0, 4 * MIB, 0):
         assert await reader.read(offset, 1000) == content.read(offset, 1000)
-    assert bench.fills.running(artifact) is None
-    bound = await reader.bound(WHOLE)
+    bound = reader.bound(WHOLE)
     assert set(bound.spans) == {
         JudgedSpan(o, o + 1000, hashlib.sha256(content.read(o, 1000)).hexdigest()) for o in (0, 4 * MIB)
     }
     own = (JudgedSpan(0, 5, "x"),)
-    assert (await reader.bound(ScanReport("own", "1", "gguf", WHOLE.coverage, spans=own))).spans == own
+    assert reader.bound(ScanReport("own", "1", "gguf", WHOLE.coverage, spans=own)).spans == own
 
 
 async def test_a_file_read_whole_by_ranges_keeps_its_spans(bench):
     """A report without spans would bind to nothing: a hub could show ranges one file and the transfer another."""
-    size = WHOLE_BELOW_BYTES + MIB
-    artifact = bench.add("a/b", "x.bin", Sparse(size, seed=3))
+    artifact = bench.add("a/b", "x.bin", Sparse(2 * MIB, seed=3))
     reader = source(bench, artifact)
-    for offset in range(0, size, MIB):
+    for offset in (0, MIB):
         await reader.read(offset, MIB)
-    assert [(s.start, s.end) for s in (await reader.bound(WHOLE)).spans] == [(0, MIB), (MIB, 2 * MIB)]
+    assert [(s.start, s.end) for s in reader.bound(WHOLE).spans] == [(0, MIB), (MIB, 2 * MIB)]
 
 
-@pytest.mark.parametrize("lfs", [True, False])
-async def test_a_small_file_is_fetched_whole_and_verified_before_its_report_counts(bench, lfs):
-    artifact = bench.add("a/b", "x.bin", b"pickle" * 1000, lfs=lfs)
-    reader = source(bench, artifact)
-    assert await reader.read(0, 6) == b"pickle"
-    assert (await reader.bound(WHOLE)).spans == ()
-    assert bench.content(artifact).sha256 in bench.store.blobs
-    assert reader.range_bytes == 0
-
-
-async def test_a_report_on_a_transfer_that_does_not_verify_never_counts(bench):
-    artifact = bench.add("a/b", "x.bin", b"pickle" * 1000)
-    bench.sim.faults.add(Fault(path="*/*", host="cdn", corrupt_at=3000))
-    reader = source(bench, artifact)
-
-    async def judge():
-        await reader.read(0, 6)
-        return await reader.bound(WHOLE)
-
-    with pytest.raises(IntegrityError):
-        await judge()
-    assert not bench.store.blobs
-
-
-async def test_past_the_read_ahead_the_scan_turns_into_a_transfer_and_its_ranges_are_compared(bench):
+async def test_past_the_read_ahead_the_whole_file_is_needed(bench):
     artifact = bench.add("a/b", "x.bin", Sparse(READ_AHEAD_BYTES + 2 * MIB, seed=4))
-    content = bench.content(artifact)
     reader = source(bench, artifact)
-    for offset in range(0, artifact.entry.size_bytes, 2 * MIB):
-        assert await reader.read(offset, 2 * MIB) == content.read(offset, 2 * MIB)
+    for offset in range(0, READ_AHEAD_BYTES, 4 * MIB):
+        await reader.read(offset, 4 * MIB)
+    with pytest.raises(WholeFileNeeded):
+        await reader.read(READ_AHEAD_BYTES, 1)
     assert reader.range_bytes == READ_AHEAD_BYTES
-    assert (await reader.bound(WHOLE)).spans == ()
-    assert content.sha256 in bench.store.blobs
 
 
-async def test_ranges_that_differ_from_the_transfer_after_them_are_found(bench):
-    artifact = bench.add("a/b", "x.bin", Sparse(READ_AHEAD_BYTES + 2 * MIB, seed=5))
-    reader = source(bench, artifact)
-    with bench.sim.faults.during(Fault(path="*/*", host="cdn", corrupt_at=100)):
-        await reader.read(0, MIB)
-    await reader.read(MIB, READ_AHEAD_BYTES)
-    with pytest.raises(IntegrityError):
-        await reader.bound(WHOLE)
-
-
-async def test_a_running_fill_is_joined(bench):
-    artifact = bench.add("a/b", "x.bin", Sparse(8 * MIB, seed=6))
-    fill = bench.fills.start(artifact, A)
-    await source(bench, artifact).read(MIB, MIB)
-    assert await fill.wait_committed()
-    assert len(bench.transfers(artifact)) == 1
-
-
-async def test_a_hub_without_ranges_is_read_whole(bench):
+async def test_a_hub_without_ranges_needs_the_whole_file(bench):
     artifact = bench.add("a/b", "x.bin", Sparse(4 * MIB, seed=7))
     bench.sim.faults.add(Fault(path="*/*", host="cdn", ignore_range=True))
-    reader = source(bench, artifact)
-    assert await reader.read(MIB, 1000) == bench.content(artifact).read(MIB, 1000)
-    assert (await reader.bound(WHOLE)).spans == ()
-    assert bench.content(artifact).sha256 in bench.store.blobs
+    with pytest.raises(WholeFileNeeded):
+        await source(bench, artifact).read(MIB, 1000)
 
 
 async def test_a_committed_blob_needs_no_spans(bench):
@@ -129,13 +84,84 @@ async def test_a_committed_blob_needs_no_spans(bench):
     assert await reader.read(MIB, 1000) == bench.content(artifact).read(MIB, 1000)
     assert not bench.sim.requests
     spans = (JudgedSpan(0, 10, "of a partial read"),)
-    assert (await reader.bound(ScanReport("own", "1", "gguf", WHOLE.coverage, spans=spans))).spans == ()
+    assert reader.bound(ScanReport("own", "1", "gguf", WHOLE.coverage, spans=spans)).spans == ()
     blob.path.unlink()
     with pytest.raises(StoreError):
         await reader.read(0, 10)
 
 
-async def test_many_readers_cost_one_transfer(bench):
+class ReadingScanner:
+    """ports.Scanner that reads a file in pieces of 1 MiB up to `most` bytes, and reports what it saw of it."""
+
+    name, version = "reading", "1"
+
+    def __init__(self, most=1 << 40):
+        self.most = most
+        self.seen = b""
+
+    async def scan(self, source, path):
+        self.seen = b""
+        while len(self.seen) < min(self.most, source.size_bytes):
+            self.seen += await source.read(len(self.seen), MIB)
+        return ScanReport(self.name, self.version, "unknown", Coverage(Surface.COMPLETE, whole_file=True))
+
+
+@pytest.fixture
+def gather(bench):
+    def gather(artifact, scanner):
+        bench.reports.scanners = (scanner,)
+        parts = bench.reports, bench.upstream, bench.store, bench.facts, bench.fills, bench.integrity
+        return Gathering(*parts, SingleFlight(bench.background)).gather(artifact, A)
+
+    return gather
+
+
+@pytest.mark.parametrize("lfs", [True, False])
+async def test_a_small_file_is_fetched_once_verified_and_only_then_scanned(bench, gather, lfs):
+    artifact = bench.add("a/b", "x.bin", b"pickle" * 1000, lfs=lfs)
+    scanner = ReadingScanner()
+    evidence = await gather(artifact, scanner)
+    assert scanner.seen == b"pickle" * 1000
+    assert evidence.sha256 == bench.content(artifact).sha256
+    assert evidence.sha256 in bench.store.blobs
+    assert evidence.reports[0].spans == ()
+    assert len(bench.transfers(artifact)) == 1
+
+
+async def test_bytes_that_do_not_verify_are_never_scanned(bench, gather):
+    artifact = bench.add("a/b", "x.bin", b"pickle" * 1000)
+    bench.sim.faults.add(Fault(path="*/*", host="cdn", corrupt_at=3000))
+    scanner = ReadingScanner()
+    with pytest.raises(IntegrityError):
+        await gather(artifact, scanner)
+    assert scanner.seen == b""
+
+
+async def test_a_scan_that_needs_all_of_a_large_file_reads_the_verified_blob(bench, gather):
+    """The ranges before it lied: what counts is the file that will be served."""
+    artifact = bench.add("a/b", "x.bin", Sparse(READ_AHEAD_BYTES + MIB, seed=9))
+    scanner = ReadingScanner()
+    with bench.sim.faults.during(Fault(path="*/*", host="cdn", times=READ_AHEAD_BYTES // MIB, corrupt_at=100)):
+        evidence = await gather(artifact, scanner)
+    assert hashlib.sha256(scanner.seen).hexdigest() == bench.content(artifact).sha256
+    assert evidence.reports[0].spans == ()
+
+
+async def test_a_scan_of_a_few_ranges_fetches_nothing_else(bench, gather):
+    artifact = bench.add("a/b", "x.bin", Sparse(WHOLE_UP_TO_BYTES + MIB, seed=10))
+    evidence = await gather(artifact, ReadingScanner(most=2 * MIB))
+    assert [(s.start, s.end) for s in evidence.reports[0].spans] == [(0, MIB), (MIB, 2 * MIB)]
+    assert not bench.store.blobs
+    assert bench.store.pins[evidence.sha256] == 0
+
+
+async def test_many_that_ask_cost_one_scan_and_one_transfer(bench, gather):
     artifact = bench.add("a/b", "x.bin", b"x" * 500_000)
-    await asyncio.gather(*(source(bench, artifact).read(0, 1000) for _ in range(8)))
+    scanner = ReadingScanner()
+    flights = SingleFlight(bench.background)
+    bench.reports.scanners = (scanner,)
+    parts = bench.reports, bench.upstream, bench.store, bench.facts, bench.fills, bench.integrity
+    gathering = Gathering(*parts, flights)
+    results = await asyncio.gather(*(gathering.gather(artifact, A) for _ in range(8)))
+    assert all(result is results[0] for result in results)
     assert len(bench.transfers(artifact)) == 1
