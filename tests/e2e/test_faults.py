@@ -1,7 +1,9 @@
 """What an upstream can do wrong (P3, P5): never a completed wrong body, never a half file, words where words are due."""
 
 import itertools
+import resource
 import shutil
+import signal
 
 import psutil
 import pytest
@@ -364,6 +366,48 @@ def test_a_full_disk_is_pending_and_passes(sim, repo, tmp_path):
     finally:
         again.stop()
     assert cli("audit", "verify", "--state", str(state)).returncode == 0
+
+
+def test_a_write_that_fails_under_a_fill_cuts_and_the_gateway_goes_on(sim, repo, launch):
+    """The kernel refuses every byte past 6 MiB of a file, as a full disk does, and later takes it again."""
+    gate = launch(sim, config=QUICK)
+    process = psutil.Process(gate.process.pid)
+    process.rlimit(psutil.RLIMIT_FSIZE, (6 * MIB, resource.RLIM_INFINITY))
+    client = Download(gate.url, url_of(repo.id, ST))
+    client.read_all()
+    assert client.status == 429 or not client.complete
+    assert client.received <= 6 * MIB
+    wait_for(lambda: not staged(gate), "the end of the broken fill")
+    assert content(repo).sha256 not in blobs(gate)
+    assert gate.get(url_of(repo.id, "README.md")).status == 200, "other files go on"
+    process.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    again = download(gate.url, url_of(repo.id, ST))
+    assert (again.complete, again.sha256) == (True, content(repo).sha256)
+
+
+@pytest.mark.parametrize("repo", [32], indirect=True)
+def test_an_orderly_end_lets_readers_finish_and_records_those_that_do_not(sim, repo, launch):
+    gate = launch(sim, config="[server]\ndrain_s = 4.0\n")
+    assert download(gate.url, url_of(repo.id, ST)).complete
+    reader, stuck = (Download(gate.url, url_of(repo.id, ST)) for _ in range(2))
+    gate.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: any("drain" in line or "stopping" in line for line in gate.log) or _refuses(gate), "the drain")
+    assert reader.read_all().complete
+    assert reader.sha256 == content(repo).sha256
+    assert gate.stop() == 0
+    assert not stuck.read_all().complete
+    notes = {r["request_id"]: r.get("note", "") for r in gate.records() if r["kind"] == "delivery"}
+    assert notes[reader.headers["X-Request-Id"]] == ""
+    assert notes[stuck.headers["X-Request-Id"]]
+    assert gate.verify().returncode == 0
+
+
+def _refuses(gate):
+    try:
+        gate.get("/health")
+    except OSError:
+        return True
+    return False
 
 
 def test_a_large_hostile_file_stays_denied_when_the_hub_is_down(gate, sim):
