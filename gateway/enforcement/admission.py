@@ -18,7 +18,7 @@ from datetime import datetime
 from gateway.clock import Clock
 from gateway.domain.artifact import Artifact, Repo
 from gateway.domain.decision import Decision, DecisionScope, Effect, FileEffect, Reason
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import GatewayError, UpstreamNotFound
 from gateway.domain.evidence import ScanReport
 from gateway.domain.outcome import Absence, Denial, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
@@ -42,6 +42,7 @@ HEAD_WAIT_S = 7.0  # clients give up after 10 s (hub-protocol §11)
 GET_WAIT_S = 8.0
 METADATA_WAIT_S = 30.0  # `/api/…` has no client time-out
 COMMIT_TTL_S = 600.0  # a commit never moves, but facts about its repo do (resolving looks again)
+ANONYMOUS_ACCESS = "anonymous"  # as in `ports.Resolved`
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -122,8 +123,13 @@ class Admission:
         assert request.repo is not None
         if (refused := self._tombstone_ref(request.repo, request.ref)) is not None:
             return await self._judge_tombstone(context, replace(request, ref=refused), progress)
-        resolved = await self._resolving.resolve(request.repo, request.ref)
-        known = await self._resolving.snapshot(request.repo, request.ref, resolved)
+        try:
+            resolved = await self._resolving.resolve(request.repo, request.ref)
+            known = await self._resolving.snapshot(request.repo, request.ref, resolved)
+        except UpstreamNotFound as error:
+            if error.what != "repo" and (hidden := await self._hidden(context, request)) is not None:
+                return hidden
+            raise
         decided = await self._deciding.revision(context, request.action, known)
         commit = known.snapshot.revision.commit
         if (refusal := refused_revision(decided.decision, commit)) is not None:
@@ -136,6 +142,17 @@ class Admission:
             case _:
                 payload = await self._forwarding.payload(request, known)
                 return Answer(GrantedListing(known.snapshot, decided.decision, payload), (decided,))
+
+    async def _hidden(self, context: RequestContext, request: HubRequest) -> Answer | None:
+        """That a private repo lacks a revision tells that the repo is there: only who may see it is told (P7)."""
+        assert request.repo is not None
+        resolved = await self._resolving.resolve(request.repo, "")
+        if resolved.access == ANONYMOUS_ACCESS:
+            return None
+        known = await self._resolving.snapshot(request.repo, "", resolved)
+        decided = await self._deciding.revision(context, request.action, known)
+        refusal = refused_revision(decided.decision, known.snapshot.revision.commit)
+        return Answer(refusal, (decided,)) if isinstance(refusal, Absence) else None
 
     async def _judge_tombstone(self, context: RequestContext, request: HubRequest, progress: Progress) -> Answer:
         """A request under an invented commit is judged again, as one for the ref that was refused."""
@@ -184,6 +201,7 @@ class Admission:
         if not answer.decided:
             return 0.0
         lifetime = COMMIT_TTL_S if _COMMIT.fullmatch(request.ref) else self._resolving.ref_ttl_s
+        lifetime = min(lifetime, self._resolving.facts_ttl_s)
         now: datetime = self._clock.now()
         for decided in answer.decided:
             if decided.decision.valid_until is not None:

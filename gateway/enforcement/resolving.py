@@ -61,7 +61,7 @@ class Resolving:
         self._flights = flights
         self._clock = clock
         self._max_stale = max_stale
-        self._facts_ttl_s = facts_ttl_s
+        self.facts_ttl_s = facts_ttl_s
         self.ref_ttl_s = ref_ttl_s
         self._refs: TTLCache[tuple[Repo, str], Resolved] = TTLCache(50_000, ref_ttl_s, time.monotonic)
         self._absent: TTLCache[tuple[Repo, str], UpstreamNotFound | UpstreamRefused] = TTLCache(
@@ -136,7 +136,7 @@ class Resolving:
         value = value if isinstance(value, dict) else {}
         kept = snapshot_from_json(value.get("snapshot"))
         now_s = self._clock.now().timestamp()
-        if kept is not None and now_s - float(value["at_s"]) <= self._facts_ttl_s:
+        if kept is not None and now_s - float(value["at_s"]) <= self.facts_ttl_s:
             return kept
         try:
             snapshot = await self._upstream.snapshot(repo, ref, resolved.commit, resolved.access)
