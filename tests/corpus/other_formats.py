@@ -13,6 +13,7 @@ import zlib
 
 import numpy as np
 
+from tests.corpus import zips
 from tests.corpus.pickles import SYSTEM
 
 
@@ -115,11 +116,15 @@ def not_judged() -> dict[str, bytes]:
     np.save(records, np.zeros(2, dtype=[("a", "<i4"), ("b", "O")]), allow_pickle=True)
     npz = io.BytesIO()
     np.savez(npz, a=np.array([1, "x"], dtype=object))
+    header = b"{'descr': '|O', 'fortran_order': False, 'shape': (2,), }"
+    evil = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + SYSTEM
     raw_lzma = lzma.compress(SYSTEM, format=lzma.FORMAT_ALONE)
     return {
         "object.npy": objects.getvalue(),
         "record.npy": records.getvalue(),
         "objects.npz": npz.getvalue(),
+        "evil-object.npy": evil,
+        "evil-objects.npz": zips.Archive([zips.Entry("a.npy", evil)]).build(),
         "raw-pickle.npz": SYSTEM,
         "raw-pickle.npy": b"\x93NUMPY\x01\x00" + SYSTEM,
         "model.pkl.gz": gzip.compress(SYSTEM),

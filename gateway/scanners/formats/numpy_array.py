@@ -36,6 +36,16 @@ def inspect(reader: Reader, _path: str) -> Inspection:
     return Inspection("numpy", Coverage(Surface.COMPLETE, False))
 
 
+def data_offset(reader: Reader) -> int:
+    """Where the data of an array begins: at the pickle, for an object array. A broken header ends with the file."""
+    fixed = reader.read(0, 12)
+    if len(fixed) < 12:
+        return reader.size
+    layout, width = ("<H", 2) if fixed[6] == 1 else ("<I", 4)
+    (length,) = struct.unpack_from(layout, fixed, 8)
+    return int(8 + width + length)
+
+
 def _header(reader: Reader) -> tuple[int, Any, tuple[int, ...]] | None:
     fixed = reader.read(0, 12)
     if len(fixed) < 12 or fixed[6] not in {1, 2, 3} or fixed[7] != 0:

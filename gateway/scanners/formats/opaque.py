@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from gateway.domain.evidence import Coverage, Finding, FindingClass, Severity, Surface
 from gateway.scanners.budget import InflateBudgetExceeded
+from gateway.scanners.formats import numpy_array
+from gateway.scanners.formats.hidden_pickle import COMPRESSED, LOOK_BYTES, findings_in, findings_in_members
 from gateway.scanners.formats.zip_container import ZipFault, open_archive
 from gateway.scanners.reader import Inspection, Reader
 
@@ -13,10 +15,11 @@ CAUSE = "unsupported-format"
 
 
 def unsupported(name: str) -> Callable[[Reader, str], Inspection]:
-    """An inspector that answers `not_run` for the format `name`."""
+    """An inspector that answers `not_run` for the format `name`; a pickle that acts behind compression is told."""
 
-    def inspect(_reader: Reader, _path: str) -> Inspection:
-        return Inspection(name, Coverage(Surface.NOT_RUN, False, CAUSE))
+    def inspect(reader: Reader, _path: str) -> Inspection:
+        found = findings_in(reader.read(0, LOOK_BYTES), "") if reader.read(0, 8).startswith(COMPRESSED) else ()
+        return Inspection(name, Coverage(Surface.NOT_RUN, False, CAUSE), found)
 
     return inspect
 
@@ -38,13 +41,23 @@ def archive(name: str) -> Callable[[Reader, str], Inspection]:
 
 
 def zip_findings(reader: Reader) -> tuple[Finding, ...]:
-    """What the strict zip rules say of a container."""
+    """What the strict zip rules say of a container, and what pickles in its small members do."""
     try:
-        return tuple(open_archive(reader).findings)
+        archive = open_archive(reader)
+        return (*archive.findings, *findings_in_members(archive))
     except ZipFault as fault:
         return (fault.finding,)
     except InflateBudgetExceeded as error:
         return (Finding("zip.bomb", FindingClass.DOS, Severity.HIGH, str(error)),)
+
+
+def objects(reader: Reader, path: str) -> Inspection:
+    """A numpy array; where it holds objects, what their pickle does is told."""
+    seen = numpy_array.inspect(reader, path)
+    if seen.coverage.surface is Surface.COMPLETE:
+        return seen
+    found = findings_in(reader.read(0, LOOK_BYTES), "")
+    return Inspection(seen.format, seen.coverage, seen.findings + found)
 
 
 def tar(_reader: Reader, _path: str) -> Inspection:

@@ -100,6 +100,7 @@ FRAMEWORK = frozenset(
         *(name for module, names in _NN.items() for name in _names(f"torch.nn.modules.{module}", names)),
         *_names("torch._utils", "_rebuild_from_type_v2 _rebuild_wrapper_subclass"),
         *_names("torch", "Generator"),
+        *_names("joblib.numpy_pickle", "NumpyArrayWrapper"),
         *_names("numpy.random._pickle", "__randomstate_ctor __generator_ctor __bit_generator_ctor"),
         *_names("numpy.random._mt19937", "MT19937"),
         *_names("numpy.random._pcg64", "PCG64"),
@@ -186,6 +187,8 @@ DANGEROUS_NAMES = MappingProxyType(
         **dict.fromkeys(_names("numpy", "load fromfile loadtxt genfromtxt fromregex memmap DataSource"), _FILE),
         **dict.fromkeys(_names("numpy", "save savez savez_compressed savetxt"), _FILE),
         **dict.fromkeys(_names("pandas", "read_pickle eval"), _EXEC),
+        **dict.fromkeys(_names("torch.storage", "_load_from_bytes"), _EXEC),
+        **dict.fromkeys(_names("collections", "namedtuple"), _EXEC),
         **dict.fromkeys(
             _names("pandas", "read_csv read_json read_html read_sql read_parquet read_excel read_xml"), _NET
         ),
