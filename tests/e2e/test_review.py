@@ -1,0 +1,53 @@
+"""Attacks of a hostile reader of the code, each against the real gateway. What they have in common: a corner, not a door."""
+
+import json
+
+import pytest
+
+from gateway.simulator.samples import sample_world
+from gateway.simulator.thread import SimulatorThread
+from tests.e2e.harness import GatewayProcess, cli
+
+HUB_TOKEN = "hf_gatewaysOwnHubToken000000000000"
+
+
+@pytest.fixture(scope="module")
+def world():
+    world = sample_world()
+    secret = world.repo("corp/secret", card={"license": "apache-2.0"}, private=True)
+    secret.commit({"config.json": '{"model_type": "bert"}'})
+    world.token(HUB_TOKEN, "corp/secret", name="gateway")
+    return world
+
+
+@pytest.fixture(scope="module")
+def setup(world, tmp_path_factory):
+    root = tmp_path_factory.mktemp("review")
+    overlay = root / "entitlements.yaml"
+    overlay.write_text(json.dumps({"entitlements": {"corp": {"corp/*": True}}}))
+    tokens = {}
+    for name, groups in (("alice", ["--group", "corp"]), ("bob", [])):
+        done = cli("token", "add", name, *groups, "--state", str(root / "state"), "--json")
+        assert done.returncode == 0, done.stderr
+        tokens[name] = {"Authorization": f"Bearer {json.loads(done.stdout)['token']}"}
+    with SimulatorThread(world) as hub:
+        process = GatewayProcess(
+            hub, root / "state", "--policy-data", str(overlay), env={"GATEWAY_UPSTREAM_TOKEN": HUB_TOKEN}
+        )
+        yield hub, process, tokens
+        process.stop()
+
+
+@pytest.mark.parametrize("ref", ["no-such-branch", "refs%2Fpr%2F99", "0123456789abcdef0123456789abcdef01234567", "deadbee"])
+@pytest.mark.parametrize(
+    "route", ["/{repo}/resolve/{ref}/config.json", "/api/models/{repo}/revision/{ref}", "/api/models/{repo}/tree/{ref}"]
+)
+def test_a_missing_revision_does_not_tell_a_stranger_that_the_private_repo_is_there(setup, route, ref):
+    _, gateway, tokens = setup
+    for method in ("HEAD", "GET"):
+        private = gateway.get(route.format(repo="corp/secret", ref=ref), method, tokens["bob"])
+        missing = gateway.get(route.format(repo="corp/nothing", ref=ref), method, tokens["bob"])
+        assert (private.status, private.body) == (missing.status, missing.body)
+        assert private.headers["X-Error-Code"] == missing.headers["X-Error-Code"] == "RepoNotFound"
+    entitled = gateway.get(route.format(repo="corp/secret", ref=ref), headers=tokens["alice"])
+    assert entitled.headers["X-Error-Code"] == "RevisionNotFound"
