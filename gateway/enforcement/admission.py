@@ -108,7 +108,7 @@ class Admission:
         await self._record(context, request, answer, repeat=answer.is_repeat)
         for decided in answer.decided:
             await self._deciding.keep(decided)
-        self.hot.put(key, answer, self._lifetime_s(request, answer), generation)
+        self.hot.put(key, _slim(answer), self._lifetime_s(request, answer), generation, _weight(request, answer))
         return answer.result
 
     async def refuse(self, context: RequestContext, request: HubRequest | None, error: GatewayError) -> Refusal:
@@ -177,7 +177,8 @@ class Admission:
         if decided.decision.files.get(entry.path) is FileEffect.ALLOW:
             # The policy asks for no evidence of this file; its bytes are bound to a digest all the same (P3).
             sha256 = await self._gathering.bind(artifact, facts.access)
-            return Answer(GrantedFile(artifact, decided.decision, sha256, facts.access), (decided,))
+            bare = replace(decided.decision, files={})
+            return Answer(GrantedFile(artifact, bare, sha256, facts.access), (decided,))
         evidence = await self._gathering.gather(artifact, facts.access)
         judged = await self._deciding.file(context, known, file, evidence, decided.decision)
         if (denial := denied_by_evidence(judged.decision, entry, revision.commit)) is not None:
@@ -198,8 +199,8 @@ class Admission:
 
     def _lifetime_s(self, request: HubRequest, answer: Answer) -> float:
         """How long this very request may be answered from memory: the ref's time, and every decision's."""
-        if not answer.decided:
-            return 0.0
+        if not answer.decided or (isinstance(answer.result, GrantedListing) and answer.result.payload is not None):
+            return 0.0  # what was forwarded is remembered by `Forwarding` alone
         lifetime = COMMIT_TTL_S if _COMMIT.fullmatch(request.ref) else self._resolving.ref_ttl_s
         lifetime = min(lifetime, self._resolving.facts_ttl_s)
         now: datetime = self._clock.now()
@@ -217,6 +218,22 @@ def _patience_s(context: RequestContext, request: HubRequest) -> float:
 
 def _query_key(request: HubRequest) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple(sorted(request.query.items())) if request.kind is not RequestKind.RESOLVE else ()
+
+
+def _slim(answer: Answer) -> Answer:
+    """What a repeat needs: the grant, or the refusal and the decision that is recorded with it. The lists of files of
+    revision decisions are long, and held elsewhere."""
+    if isinstance(answer.result, GrantedFile | GrantedListing):
+        return Answer(answer.result)
+    return Answer(answer.result, tuple(replace(d, decision=replace(d.decision, files={})) for d in answer.decided[-1:]))
+
+
+def _weight(request: HubRequest, answer: Answer) -> int:
+    """How much memory a remembered answer holds, in answers about one file: a stranger chooses names and listings."""
+    text = len(request.path) + sum(len(value) for values in request.query.values() for value in values)
+    listed = len(answer.result.snapshot.revision.files) if isinstance(answer.result, GrantedListing) else 0
+    reasons = len(answer.decision.reasons) if answer.decision is not None else 0
+    return 1 + text // 256 + listed + reasons
 
 
 def _warnings(revision: Decision, file: Decision, path: str) -> tuple[Reason, ...]:

@@ -30,17 +30,20 @@ class _Hot(Generic[V]):
     value: V
     generation: int
     until_s: float
+    weight: int
 
 
 class HotMemory(Generic[V]):
     """A bounded map from a whole request to its answer; an entry is dead once its time or generation is over.
 
-    `generation` is raised by every change of policy, data, waivers, tokens, scanners or recalls.
+    `generation` is raised by every change of policy, data, waivers, tokens, scanners or recalls. `size` bounds the sum
+    of the weights: an answer about one file weighs 1.
     """
 
     def __init__(self, generation: Callable[[], int], size: int = 100_000) -> None:
         self._generation = generation
         self._size = size
+        self._weight = 0
         self._entries: OrderedDict[object, _Hot[V]] = OrderedDict()
 
     def get(self, key: object) -> V | None:
@@ -48,20 +51,27 @@ class HotMemory(Generic[V]):
         if entry is None:
             return None
         if entry.generation != self._generation() or time.monotonic() >= entry.until_s:
-            del self._entries[key]
+            self._drop(key)
             return None
         return entry.value
 
-    def put(self, key: object, value: V, ttl_s: float, generation: int) -> None:
+    def put(self, key: object, value: V, ttl_s: float, generation: int, weight: int = 1) -> None:
         """Remember `value` for `ttl_s`; `generation` is the one under which it was decided."""
-        if ttl_s <= 0:
+        self._drop(key)
+        if ttl_s <= 0 or weight > self._size // 2:
             return
-        self._entries[key] = _Hot(value, generation, time.monotonic() + ttl_s)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+        self._entries[key] = _Hot(value, generation, time.monotonic() + ttl_s, weight)
+        self._weight += weight
+        while self._weight > self._size:
+            self._drop(next(iter(self._entries)))
 
     def clear(self) -> None:
         self._entries.clear()
+        self._weight = 0
+
+    def _drop(self, key: object) -> None:
+        if (entry := self._entries.pop(key, None)) is not None:
+            self._weight -= entry.weight
 
 
 class DecisionMemory:

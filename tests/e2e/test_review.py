@@ -2,6 +2,7 @@
 
 import json
 
+import psutil
 import pytest
 
 from gateway.simulator.samples import sample_world
@@ -38,7 +39,9 @@ def setup(world, tmp_path_factory):
         process.stop()
 
 
-@pytest.mark.parametrize("ref", ["no-such-branch", "refs%2Fpr%2F99", "0123456789abcdef0123456789abcdef01234567", "deadbee"])
+@pytest.mark.parametrize(
+    "ref", ["no-such-branch", "refs%2Fpr%2F99", "0123456789abcdef0123456789abcdef01234567", "deadbee"]
+)
 @pytest.mark.parametrize(
     "route", ["/{repo}/resolve/{ref}/config.json", "/api/models/{repo}/revision/{ref}", "/api/models/{repo}/tree/{ref}"]
 )
@@ -51,3 +54,24 @@ def test_a_missing_revision_does_not_tell_a_stranger_that_the_private_repo_is_th
         assert private.headers["X-Error-Code"] == missing.headers["X-Error-Code"] == "RepoNotFound"
     entitled = gateway.get(route.format(repo="corp/secret", ref=ref), headers=tokens["alice"])
     assert entitled.headers["X-Error-Code"] == "RevisionNotFound"
+
+
+def test_long_questions_do_not_fill_the_memory(setup):
+    """Whatever a stranger writes into a request must not be kept for each request."""
+    _, gateway, _ = setup
+    process = psutil.Process(gateway.process.pid)
+
+    def ask(number: int) -> None:
+        paths = [f"{number}-{n}-{'x' * 850}" for n in range(1000)]
+        body = json.dumps({"paths": paths}).encode()
+        answer = gateway.get(
+            "/api/models/demo/good-safetensors/paths-info/main", "POST", {"Content-Type": "application/json"}, body
+        )
+        assert (answer.status, answer.json) == (200, [])
+
+    for number in range(20):
+        ask(number)
+    before = process.memory_info().rss
+    for number in range(20, 140):
+        ask(number)
+    assert process.memory_info().rss - before < 40 * 1024 * 1024
