@@ -19,6 +19,8 @@ CATEGORIES = (
 CODE = re.compile(rf"(?:{CATEGORIES})/[a-z0-9-]+")
 # Made of parts in domain/errors.py and enforcement/recording.py: `upstream/{what}-not-found`.
 COMPOSED = {"upstream/repo-not-found", "upstream/revision-not-found", "upstream/entry-not-found"}
+# Never leaves the gathering of evidence: it turns a scan by ranges into a fill.
+INTERNAL = {"scan/whole-file-needed"}
 # Commands that need no example: they take no argument that one would have to know.
 WITHOUT_EXAMPLES = {"demo"}
 
@@ -72,7 +74,7 @@ def codes_in_use():
     rego = [path for path in (ROOT / "rego").rglob("*.rego") if not path.name.endswith("_test.rego")]
     for path in rego:
         found |= set(re.findall(r'"(system/[a-z-]+)"', path.read_text("utf-8")))
-    return found - {"upstream/not-found"}  # the class's own, always replaced by one of COMPOSED
+    return found - INTERNAL - {"upstream/not-found"}  # the class's own, always replaced by one of COMPOSED
 
 
 def codes_documented():
