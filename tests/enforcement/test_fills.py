@@ -60,6 +60,47 @@ async def test_the_tail_is_held_until_the_commit(bench, size):
     assert (await fill.wait_committed()).sha256 == bench.content(artifact).sha256
 
 
+class SlowCommit(MemoryBlobs):
+    """A store that verifies and commits only when it is told to."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+
+    async def stage(self, size_bytes):
+        staging, store = await super().stage(size_bytes), self
+
+        class Slow(MemoryStaging):
+            async def commit(self, expected):
+                store.reached.set()
+                await store.go.wait()
+                return await super().commit(expected)
+
+        staging.__class__ = Slow
+        return staging
+
+
+@pytest.mark.parametrize("corrupt_at", [None, 100])
+async def test_with_every_byte_here_the_tail_still_waits_for_the_verification(tmp_path, corrupt_at):
+    store = SlowCommit(tmp_path / "slow")
+    async with workbench(tmp_path, store) as bench:
+        artifact = bench.add("a/b", "x.bin", Sparse(2 * MIB, seed=30))
+        bench.sim.faults.add(Fault(path="*/*", host="cdn", corrupt_at=corrupt_at))
+        fill = bench.fills.start(artifact, A)
+        await store.reached.wait()
+        assert fill.written == 2 * MIB
+        assert await fill.wait_released(0) == 2 * MIB - HELD_TAIL_BYTES
+        tail = asyncio.ensure_future(fill.wait_released(2 * MIB - HELD_TAIL_BYTES))
+        await asyncio.sleep(0)
+        assert not tail.done()
+        store.go.set()
+        if corrupt_at is None:
+            assert await tail == 2 * MIB
+        else:
+            with pytest.raises(IntegrityError):
+                await tail
+
+
 async def test_a_judged_span_is_held_until_it_is_proven(bench):
     artifact = bench.add("a/b", "x.bin", Sparse(4 * MIB, seed=3))
     content = bench.content(artifact)

@@ -42,12 +42,14 @@ def serve(request, big, authority):
     """`serve(scenario, …)` runs a server in a thread of its own while `scenario(connect)` runs here; returns the log."""
     loop_name, tls = request.param
 
-    def run(scenario, *, stalled_s=30.0, available=None, size=SIZE, path=big):
+    def run(scenario, *, stalled_s=30.0, available=None, size=SIZE, path=big, send_buffer=0):
         ready, log, box = threading.Event(), [], {}
 
         async def handle(req):
             if req.path == "/small":
                 return web.Response(body=b"small")
+            if req.path == "/copied":
+                return web.Response(body=DATA)
             fd = os.open(path, os.O_RDONLY)
             response = web.StreamResponse()
             response.content_length = size
@@ -76,6 +78,8 @@ def serve(request, big, authority):
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
             sock = socket.create_server(("127.0.0.1", 0))
+            if send_buffer:  # inherited by every connection
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
             await web.SockSite(runner, sock, ssl_context=context).start()
             box["port"] = sock.getsockname()[1]
             ready.set()
@@ -163,6 +167,31 @@ def test_pipelined_requests_are_answered_in_order(serve):
             assert answers.next() == b"small"
 
     serve(scenario)
+
+
+def test_what_the_transport_still_holds_goes_first(serve):
+    """A large answer that was copied, and right behind it one that is sent past the transport's buffer."""
+
+    def scenario(connect):
+        with connect(receive_buffer=4096) as sock:
+            ask(sock, ("GET", "/copied"), ("GET", "/big"), ("GET", "/copied"), ("GET", "/small"))
+            answers = Answers(sock)
+            assert [answers.next() == DATA for _ in range(3)] == [True] * 3
+            assert answers.next() == b"small"
+
+    serve(scenario, send_buffer=4096)
+
+
+def test_a_connection_that_ends_with_the_answer_carries_all_of_it(serve):
+    def scenario(connect):
+        with connect(receive_buffer=4096) as sock:
+            sock.sendall(b"GET /big HTTP/1.0\r\nHost: x\r\n\r\n")
+            got = bytearray()
+            while piece := sock.recv(1 << 16):
+                got += piece
+            assert bytes(got).partition(b"\r\n\r\n")[2] == DATA
+
+    assert serve(scenario) == [(SIZE, "")]
 
 
 def test_a_narrow_pipe_gets_every_byte(serve):
