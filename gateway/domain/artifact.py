@@ -79,6 +79,12 @@ class FileEntry:
         """The digest by which the hub names the bytes; the client sees its value as the ETag."""
         return Digest("sha256", self.sha256) if self.sha256 is not None else Digest("git-sha1", self.git_oid)
 
+    @property
+    def identity(self) -> str:
+        """The digest and the size. Two listings speak of the same bytes only where they agree on both: one that lies
+        about the size of somebody else's file must not be believed about it, nor speak against it."""
+        return f"{self.digest}:{self.size_bytes}"
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:

@@ -16,7 +16,7 @@ from gateway.domain.evidence import JudgedSpan
 from gateway.enforcement.context import GrantedFile
 from gateway.enforcement.fill import Fill
 from gateway.enforcement.fills import Fills
-from gateway.enforcement.integrity import Integrity
+from gateway.enforcement.integrity import Integrity, check_size
 from gateway.enforcement.staged import equals, opened
 from gateway.ports import BlobInfo, BlobStore, Upstream
 
@@ -64,6 +64,7 @@ class Delivery:
         Raises UpstreamError, IntegrityError, StoreError.
         """
         async with self._store.pin(granted.sha256) as blob:
+            check_size(granted.artifact, blob)
             if blob is None and not whole and (judged := _covering(granted.spans, span)):
                 yield OpenBytes(await self._judged_bytes(granted, span, judged))
                 return

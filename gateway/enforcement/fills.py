@@ -38,11 +38,11 @@ class Fills:
         self._running: dict[str, Fill] = {}
 
     def running(self, artifact: Artifact) -> Fill | None:
-        return self._running.get(str(artifact.entry.digest))
+        return self._running.get(artifact.entry.identity)
 
     def start(self, artifact: Artifact, access: str) -> Fill:
         """The fill of this digest: the one under way, or a new one that outlives the request."""
-        key = str(artifact.entry.digest)
+        key = artifact.entry.identity
         fill = self._running.get(key)
         if fill is None:
             fill = Fill(artifact, access, self._store, self._upstream, self._pause)

@@ -10,8 +10,8 @@ from gateway.domain.artifact import Artifact
 from gateway.domain.evidence import ScanReport
 from gateway.enforcement.background import SingleFlight
 from gateway.enforcement.fills import Fills
-from gateway.enforcement.integrity import Integrity
-from gateway.enforcement.reports import Reports
+from gateway.enforcement.integrity import Integrity, check_size
+from gateway.enforcement.reports import Reports, content_key
 from gateway.enforcement.source import WHOLE_UP_TO_BYTES, EvidenceSource, WholeFileNeeded
 from gateway.ports import BlobInfo, BlobStore, Facts, Upstream
 
@@ -49,7 +49,7 @@ class Gathering:
 
     async def gather(self, artifact: Artifact, access: str) -> FileEvidence:
         """Evidence of one file. Raises UpstreamError, IntegrityError, StoreError, ScanError (may pass on retry)."""
-        key = ("evidence", str(artifact.entry.digest), artifact.path.rsplit("/", 1)[-1])
+        key = ("evidence", artifact.entry.identity, artifact.path.rsplit("/", 1)[-1])
         return await self._flights.do(key, lambda: self._gather(artifact, access))
 
     async def bind(self, artifact: Artifact, access: str) -> str:
@@ -61,14 +61,15 @@ class Gathering:
     async def _gather(self, artifact: Artifact, access: str) -> FileEvidence:
         await self._integrity.refuse_poisoned(artifact)
         sha256 = await self._known_sha256(artifact)
-        if sha256 is not None and (kept := await self._kept(sha256, artifact.path)) is not None:
+        if sha256 is not None and (kept := await self._kept(sha256, artifact)) is not None:
             return FileEvidence(sha256, kept)
         if not artifact.entry.is_lfs or artifact.entry.size_bytes <= WHOLE_UP_TO_BYTES:
             sha256 = (await self._whole(artifact, access, sha256)).sha256
-            if (kept := await self._kept(sha256, artifact.path)) is not None:
+            if (kept := await self._kept(sha256, artifact)) is not None:
                 return FileEvidence(sha256, kept)
         assert sha256 is not None
         async with self._store.pin(sha256) as committed:
+            check_size(artifact, committed)
             try:
                 return await self._scan(artifact, access, sha256, committed)
             except WholeFileNeeded as needed:
@@ -94,13 +95,15 @@ class Gathering:
                 findings=len(report.findings),
                 range_bytes=source.range_bytes,
             )
-            await self._reports.put(scanner, sha256, artifact.path, report)
+            content = content_key(sha256, artifact.entry.size_bytes)
+            await self._reports.put(scanner, content, artifact.path, report)
             fresh.append(report)
         return FileEvidence(sha256, tuple(fresh))
 
-    async def _kept(self, sha256: str, path: str) -> tuple[ScanReport, ...] | None:
+    async def _kept(self, sha256: str, artifact: Artifact) -> tuple[ScanReport, ...] | None:
         """The reports of every scanner, or None where one is missing."""
-        kept = [await self._reports.get(scanner, sha256, path) for scanner in self._reports.scanners]
+        content = content_key(sha256, artifact.entry.size_bytes)
+        kept = [await self._reports.get(scanner, content, artifact.path) for scanner in self._reports.scanners]
         known = tuple(report for report in kept if report is not None)
         return known if len(known) == len(kept) else None
 
@@ -114,6 +117,7 @@ class Gathering:
     async def _whole(self, artifact: Artifact, access: str, known: str | None) -> BlobInfo:
         """The committed blob of a file that must be had whole before it is judged."""
         if known is not None and (blob := await self._store.stat(known)) is not None:
+            check_size(artifact, blob)
             return blob
         blob = await self._fills.start(artifact, access).wait_committed()
         if not artifact.entry.is_lfs:

@@ -11,11 +11,21 @@ from gateway.domain.artifact import Artifact
 from gateway.domain.errors import IntegrityError
 from gateway.enforcement.fill import Fill
 from gateway.enforcement.recording import Recording
-from gateway.enforcement.reports import Reports
-from gateway.ports import Facts
+from gateway.enforcement.reports import Reports, content_key
+from gateway.ports import BlobInfo, Facts
 
 POISONED_S = 300.0
 _log = structlog.get_logger("integrity")
+
+
+def check_size(artifact: Artifact, blob: BlobInfo | None) -> None:
+    """Raises IntegrityError where a stored blob has another size than the listing that led to it says. Only the listing
+    is wrong then: the blob was verified."""
+    if blob is not None and blob.size_bytes != artifact.entry.size_bytes:
+        raise IntegrityError(
+            f"the hub's listing gives {artifact.path!r} {artifact.entry.size_bytes} bytes, "
+            f"but the file of its digest has {blob.size_bytes}"
+        )
 
 
 class Integrity:
@@ -32,7 +42,7 @@ class Integrity:
 
     async def refuse_poisoned(self, artifact: Artifact) -> None:
         """Raises IntegrityError while the digest is blocked."""
-        value = await self._facts.get("poisoned", str(artifact.entry.digest))
+        value = await self._facts.get("poisoned", artifact.entry.identity)
         if isinstance(value, dict) and self._clock.now().timestamp() < float(value.get("until_s", 0)):
             raise IntegrityError(
                 f"the hub served other bytes for {artifact.path!r} than its digest names; "
@@ -43,9 +53,9 @@ class Integrity:
         """Block the digest for a while, forget its reports, and record the event."""
         digest = str(artifact.entry.digest)
         until_s = self._clock.now().timestamp() + POISONED_S
-        await self._facts.put("poisoned", digest, {"path": artifact.path, "until_s": until_s})
+        await self._facts.put("poisoned", artifact.entry.identity, {"path": artifact.path, "until_s": until_s})
         if artifact.entry.sha256 is not None:
-            await self._reports.forget(artifact.entry.sha256, artifact.path)
+            await self._reports.forget(content_key(artifact.entry.sha256, artifact.entry.size_bytes), artifact.path)
         self._changed()
         _log.error("integrity.mismatch", repo=str(artifact.repo), path=artifact.path, digest=digest, cause=cause)
         await self._recording.event(

@@ -1,4 +1,4 @@
-"""The reports of scanners, kept by digest x scanner x version x file name."""
+"""The reports of scanners, kept by digest and size x scanner x version x file name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ FAILURE_STANDS_S = 86_400.0
 
 
 class Reports:
-    """A changed policy decides anew from these in milliseconds; only a changed scanner scans again."""
+    """A changed policy decides anew from these in milliseconds; only a changed scanner scans again.
+
+    `content` is the `content_key` of what was looked at.
+    """
 
     def __init__(self, facts: Facts, scanners: Sequence[Scanner], clock: Clock) -> None:
         self._facts = facts
@@ -27,9 +30,9 @@ class Reports:
         self.scanners = tuple(scanners)
         self.scanner_set = ",".join(sorted(f"{s.name}@{s.version}" for s in self.scanners))
 
-    async def get(self, scanner: Scanner, sha256: str, path: str) -> ScanReport | None:
+    async def get(self, scanner: Scanner, content: str, path: str) -> ScanReport | None:
         """The kept report, or None. A failure that may have passed by now stands for a day, then it is tried again."""
-        key = _key(scanner, sha256, path)
+        key = _key(scanner, content, path)
         kept = await self._facts.get("report", key)
         if not isinstance(kept, dict):
             return None
@@ -41,10 +44,10 @@ class Reports:
         await self._facts.put("scan_failure", key, 0)
         return None
 
-    async def put(self, scanner: Scanner, sha256: str, path: str, report: ScanReport) -> None:
+    async def put(self, scanner: Scanner, content: str, path: str, report: ScanReport) -> None:
         """Keep a report. Raises ScanError for a failure that may pass on retry: the first tries are not kept and end
         in the pending form, the last one stands as evidence of failure (quarantine). An outage is never kept."""
-        key = _key(scanner, sha256, path)
+        key = _key(scanner, content, path)
         if report.coverage.surface is Surface.FAILED and report.coverage.cause in OUTAGE_CAUSES:
             raise ScanError(f"the scan of {path!r} could not be run ({report.coverage.cause}); ask again")
         if _is_transient(report):
@@ -57,16 +60,22 @@ class Reports:
         value = {"at_s": self._clock.now().timestamp(), "report": report_to_json(report)}
         await self._facts.put("report", key, value)
 
-    async def forget(self, sha256: str, path: str) -> None:
+    async def forget(self, content: str, path: str) -> None:
         """Drop the reports of a file whose judged bytes proved not to be those of its digest."""
         for scanner in self.scanners:
-            await self._facts.put("report", _key(scanner, sha256, path), None)
+            await self._facts.put("report", _key(scanner, content, path), None)
+
+
+def content_key(sha256: str, size_bytes: int) -> str:
+    """What names judged bytes: a look at the first part of a file, under a size that a listing lied about, says nothing
+    of the whole."""
+    return f"{sha256}:{size_bytes}"
 
 
 def _is_transient(report: ScanReport) -> bool:
     return report.coverage.surface is Surface.FAILED and report.coverage.cause in TRANSIENT_CAUSES
 
 
-def _key(scanner: Scanner, sha256: str, path: str) -> str:
+def _key(scanner: Scanner, content: str, path: str) -> str:
     name = hashlib.sha256(path.rsplit("/", 1)[-1].lower().encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{sha256}:{scanner.name}:{scanner.version}:{name}"
+    return f"{content}:{scanner.name}:{scanner.version}:{name}"

@@ -88,7 +88,7 @@ class Files:
         if asked is not None:
             headers[hdrs.CONTENT_RANGE] = f"bytes {span.start}-{span.end - 1}/{size}"
         body = _Body(granted, span, 200 if asked is None else 206, headers)
-        if (small := self._small.get(granted.sha256)) is not None:
+        if (small := self._small.get(granted.sha256)) is not None and len(small) == size:
             return await self._send_bytes(context, body, small[span.start : span.end])
         async with AsyncExitStack() as stack:
             opened = await self._opened(stack, context, body)

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import hashlib
 import os
 
@@ -40,6 +41,17 @@ async def read(bench, granted, wanted):
         if opened.fill is not None:
             await opened.fill.wait_committed()
         return os.pread(opened.fd, wanted.length, wanted.start)
+
+
+@pytest.mark.parametrize("size_bytes", [MIB - 1, MIB + 1])
+async def test_a_blob_is_not_cut_or_stretched_to_the_size_that_a_listing_claims(bench, size_bytes):
+    artifact = bench.add("a/b", "x.bin", Sparse(MIB, seed=1))
+    await bench.fills.start(artifact, A).wait_committed()
+    granted = bench.granted(artifact)
+    liar = dataclasses.replace(artifact, entry=dataclasses.replace(artifact.entry, size_bytes=size_bytes))
+    with pytest.raises(IntegrityError, match="listing"):
+        await read(bench, dataclasses.replace(granted, artifact=liar), Span(0, size_bytes))
+    assert await read(bench, granted, whole(artifact)) == bench.content(artifact).read(0, MIB)
 
 
 async def test_a_committed_blob_is_open_and_pinned(bench):
