@@ -26,6 +26,7 @@ from gateway.http.errors import guarded
 from gateway.http.files import Files
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
+from gateway.http.page import refusal_page, wants_page
 from gateway.http.peers import Network, address_of, client_of
 from gateway.identity.extract import extract
 from gateway.identity.ratelimit import RateLimiter
@@ -138,9 +139,9 @@ class Door:
             return await self._admitted(request, context, asked)
         except LedgerError as error:
             refusal = Pending(error.code, "the gateway cannot write its ledger, so it serves nothing new", 30)
-            return _plain(self._dialect.refuse(asked, method, refusal))
+            return self._refusal(request, asked, method, refusal)
         except GatewayError as error:
-            return await self._refused(context, asked, error)
+            return await self._refused(request, context, asked, error)
 
     async def _identify(self, credential: Credential) -> Subject:
         subject = await self._identifier.identify(credential)
@@ -159,18 +160,26 @@ class Door:
             case GrantedListing():
                 return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
             case _:
-                refusal: Refusal = granted
-                return _plain(self._dialect.refuse(asked, context.method, refusal))
+                return self._refusal(request, asked, context.method, granted)
+
+    def _refusal(
+        self, request: web.BaseRequest, asked: HubRequest | None, method: str, refusal: Refusal
+    ) -> web.Response:
+        rendering = self._dialect.refuse(asked, method, refusal)
+        if rendering.status >= 400 and wants_page(request):
+            reason = next((value for name, value in rendering.headers if name == "X-Error-Message"), "")
+            rendering = refusal_page(rendering, reason)
+        return _plain(rendering)
 
     async def _refused(
-        self, context: RequestContext, asked: HubRequest | None, error: GatewayError
+        self, request: web.BaseRequest, context: RequestContext, asked: HubRequest | None, error: GatewayError
     ) -> web.StreamResponse:
         context = replace(context, target=redact(context.target))
         try:
             refusal = await self._admission.refuse(context, asked, error)
         except LedgerError as unwritable:
             refusal = Pending(unwritable.code, str(unwritable), 30)
-        return _plain(self._dialect.refuse(asked, context.method, refusal))
+        return self._refusal(request, asked, context.method, refusal)
 
 
 def _within(wait_s: float) -> None:
