@@ -14,7 +14,7 @@ from gateway.simulator.faults import Fault, Gate, failing, redirected, second_re
 from gateway.simulator.large import large_torch
 from gateway.simulator.thread import SimulatorThread
 from gateway.simulator.world import World
-from tests.e2e.harness import GatewayProcess, cli
+from tests.e2e.harness import CLIENTS, GatewayProcess, cli, run_client
 from tests.e2e.wire import (
     MIB,
     QUICK,
@@ -166,6 +166,33 @@ def test_another_etag_on_the_way_ends_the_transfer(gate, sim, repo):
     assert not client.complete
     assert client.received <= 2 * MIB
     assert content(repo).sha256 not in blobs(gate)
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("client", sorted(CLIENTS))
+def test_no_client_installs_corrupt_bytes(client, gate, sim, repo, tmp_path):
+    sim.faults.add(fault(repo, corrupt_at=content(repo).size // 2))
+    run = run_client(client, gate.url, tmp_path / "home", _downloading(repo))
+    assert run.code != 0, run.text
+    blobs = [p for p in (tmp_path / "home").rglob("blobs/*") if not p.name.endswith(".incomplete")]
+    assert not blobs, run.text
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("client", sorted(CLIENTS))
+def test_every_client_gets_a_file_whole_whose_transfer_was_cut(client, gate, sim, repo, tmp_path):
+    sim.faults.add(fault(repo, skip=1, times=2, reset_at=5 * MIB))
+    run = run_client(client, gate.url, tmp_path / "home", _downloading(repo))
+    assert run.code == 0, run.text
+    assert f"SHA {content(repo).sha256}" in run.out
+
+
+def _downloading(repo):
+    return (
+        "import hashlib, pathlib\nfrom huggingface_hub import hf_hub_download\n"
+        f"p = hf_hub_download({repo.id!r}, {ST!r})\n"
+        "print('SHA', hashlib.sha256(pathlib.Path(p).read_bytes()).hexdigest())\n"
+    )
 
 
 # -- a hub that stumbles ---------------------------------------------------------------------------------------------
