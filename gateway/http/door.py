@@ -121,12 +121,12 @@ class Door:
         )
         route[0] = "unknown"
         try:
+            _within(self._limits.admit_address(context.address))  # before all else: refusing is work, and is recorded
             body = await _body(request)
             asked = self._dialect.parse(method, target, request.headers.get(hdrs.CONTENT_TYPE, ""), body)
             route[0] = asked.kind.value
             if asked.repo is None:
                 context = replace(context, target=redact(target))
-            _within(self._limits.admit_address(context.address))
             if asked.kind in _NO_CREDENTIAL:
                 return _plain(self._dialect.local(asked, ANONYMOUS))
             credential = extract(request.headers.getall(hdrs.AUTHORIZATION, []), context.address)

@@ -75,3 +75,15 @@ def test_long_questions_do_not_fill_the_memory(setup):
     for number in range(20, 140):
         ask(number)
     assert process.memory_info().rss - before < 40 * 1024 * 1024
+
+
+def test_a_flood_of_unknown_routes_meets_the_rate_limit_and_does_not_fill_the_ledger(world, tmp_path):
+    limits = "[limits]\naddress_rate = 0.01\naddress_burst = 5\n"
+    with SimulatorThread(world) as hub:
+        gateway = GatewayProcess(hub, tmp_path / "state", config=limits)
+        statuses = [gateway.get(f"/no/such/route/{number}").status for number in range(40)]
+        gateway.stop()
+    assert statuses == [404] * 5 + [429] * 35
+    unknown = [r for r in gateway.records() if r["effect"] != "event"]
+    assert len(unknown) <= 5 + 2  # one for the first that was limited, one that counts the rest
+    assert sum(r.get("count", 1) for r in unknown) == 40
