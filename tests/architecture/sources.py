@@ -25,9 +25,14 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+_MADE = {".git", ".venv", ".venvs", ".tools", ".state", "dist", "build", "__pycache__"}
+
+
 @cache
 def committed() -> tuple[Path, ...]:
-    """Every file that git tracks and that is there."""
+    """Every file that git tracks and that is there; in an export without git, every file that was not made here."""
+    if not (ROOT / ".git").exists():
+        return tuple(p for p in ROOT.rglob("*") if p.is_file() and _MADE.isdisjoint(p.relative_to(ROOT).parts))
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return tuple(path for entry in listed.split("\0") if entry and (path := ROOT / entry).is_file())
 
