@@ -168,7 +168,9 @@ class Admission:
         revision, facts = known.snapshot.revision, known.snapshot.repo
         file = revision.file(request.path)
         if file is None:
-            return Answer(Absence("entry", f"Entry not found: {request.path}", revision.commit), (decided,))
+            # A commit makes clients remember for ever that the file is not there: only where the whole list is known.
+            commit = revision.commit if revision.files_complete else ""
+            return Answer(Absence("entry", f"Entry not found: {request.path}", commit), (decided,))
         entry = file.entry
         if (denial := refused_file(decided.decision, entry, revision.commit)) is not None:
             return Answer(denial, (decided,))

@@ -106,7 +106,7 @@ class Resolving:
         if not isinstance(value, dict):
             return None
         age_s = self._clock.now().timestamp() - float(value.get("at_s", 0))
-        if age_s > self._max_stale.total_seconds():
+        if abs(age_s) > self._max_stale.total_seconds():  # from the future: the clock was set back
             return None
         return Resolved(str(value["commit"]), str(value["access"]))
 
@@ -122,6 +122,8 @@ class Resolving:
         seen_key = snapshot.repo.stable_key or f"{repo.hub}|{repo}"
         first_seen = await self._facts.put_if_absent("first_seen", seen_key, rfc3339(self._clock.now()))
         facts = replace(snapshot.repo, first_seen_at=str(first_seen))
+        if resolved.access != "anonymous":
+            facts = replace(facts, private=True)  # a stranger is not told that it is there, whatever its flags say (P7)
         if facts.gated != "no":
             facts = replace(facts, access="gateway_token")  # its bytes open only to the gateway's token (P7)
         snapshot = replace(snapshot, repo=facts)
@@ -136,12 +138,13 @@ class Resolving:
         value = value if isinstance(value, dict) else {}
         kept = snapshot_from_json(value.get("snapshot"))
         now_s = self._clock.now().timestamp()
-        if kept is not None and now_s - float(value["at_s"]) <= self.facts_ttl_s:
+        age_s = now_s - float(value.get("at_s", 0))
+        if kept is not None and 0 <= age_s <= self.facts_ttl_s:
             return kept
         try:
             snapshot = await self._upstream.snapshot(repo, ref, resolved.commit, resolved.access)
         except (UpstreamUnavailable, UpstreamThrottled):
-            if kept is None or now_s - float(value["at_s"]) > self._max_stale.total_seconds():
+            if kept is None or abs(age_s) > self._max_stale.total_seconds():
                 raise
             _log.warning("facts.stale", repo=str(repo), commit=resolved.commit)
             return kept
