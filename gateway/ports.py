@@ -197,8 +197,8 @@ class Rendering:
     body: bytes = b""
 
 
-class Dialect(Protocol):
-    """The pure half of a hub: its URL grammar and its words. No I/O."""
+class Grammar(Protocol):
+    """How a hub is asked: its URL grammar. No I/O."""
 
     def parse(self, method: str, raw_target: str, content_type: str = "", body: bytes = b"") -> HubRequest:
         """Read the raw request target (path and query, undecoded) and the small body of a POST.
@@ -210,6 +210,10 @@ class Dialect(Protocol):
     def tombstone_ref(self, repo: Repo, ref: str) -> str | None:
         """The refused ref (or commit prefix) that an invented commit names, "" for the default branch; else None."""
         ...
+
+
+class Words(Protocol):
+    """How a hub answers: its headers, its JSON and its error words. No I/O."""
 
     def file(self, artifact: Artifact, decision: Decision) -> Rendering:
         """Status 200 and the headers of an allowed file, without Content-Length and body."""
@@ -229,3 +233,7 @@ class Dialect(Protocol):
     def refuse(self, request: HubRequest | None, method: str, refusal: Refusal) -> Rendering:
         """The hub's own error words for a refusal, with reason, rule, decision id and next step."""
         ...
+
+
+class Dialect(Grammar, Words, Protocol):
+    """The pure half of a hub."""

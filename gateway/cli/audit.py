@@ -20,7 +20,7 @@ EXIT_FOUND = 1
 _EPILOG = """\
 examples:
   gateway audit list --since 24h --effect deny
-  gateway audit list --repo 'acme/*' --rule format/pickle-code --json
+  gateway audit list --repo 'acme/*' --rule scan/code-exec --json
   gateway audit show dec-4f1c
   gateway audit verify --json > /another/machine/heads.json
   gateway audit verify --head /another/machine/heads.json

@@ -44,12 +44,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("repo", metavar="[datasets/]ORG/NAME", help="the repo")
-    parser.add_argument(
-        "--revision", default="", metavar="REF", help="branch, tag or commit"
-    )
-    parser.add_argument(
-        "--as", dest="subject", metavar="NAME[:GROUP,…]", help="judge for this subject"
-    )
+    parser.add_argument("--revision", default="", metavar="REF", help="branch, tag or commit")
+    parser.add_argument("--as", dest="subject", metavar="NAME[:GROUP,…]", help="judge for this subject")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file, as for `gateway serve`")
     add_settings(parser, server=False)

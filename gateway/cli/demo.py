@@ -32,6 +32,11 @@ kind, repo, path, revision = sys.argv[1:]
 print(hf_hub_download(repo, path, repo_type=kind, revision=revision))
 """
 _EPILOG = """\
+examples:
+  gateway demo
+  gateway demo --profile permissive
+  gateway demo --keep ./demo-state      then: gateway audit list --state ./demo-state/state
+
 What you see: a table of a dozen tiny repos, good and bad, fetched by the installed huggingface_hub with nothing but
 HF_ENDPOINT set; the words a developer reads where the policy stops a fetch; then the ledger of it, verified.
 exit codes: 0 as expected, 1 something passed or was denied that should not, 2 could not run.

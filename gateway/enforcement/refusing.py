@@ -60,7 +60,10 @@ def refusal_for(error: GatewayError, progress: Progress) -> Refusal:
         case UpstreamError() | IntegrityError():
             return Failure(error.code, str(error))
         case IdentityError():
-            return Denial(Effect.DENY, DecisionScope.REPO, (Reason(error.code, "high", str(error), ""),), "")
+            reason = Reason(
+                error.code, "high", str(error), "set HF_TOKEN to a token that this gateway's operators gave you"
+            )
+            return Denial(Effect.DENY, DecisionScope.REPO, (reason,), "")
         case UnroutableRequest():
             return Refused(400 if error.code in _UNREADABLE else 404, error.code, str(error))
         case _:

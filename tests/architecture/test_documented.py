@@ -21,8 +21,6 @@ CODE = re.compile(rf"(?:{CATEGORIES})/[a-z0-9-]+")
 COMPOSED = {"upstream/repo-not-found", "upstream/revision-not-found", "upstream/entry-not-found"}
 # Never leaves the gathering of evidence: it turns a scan by ranges into a fill.
 INTERNAL = {"scan/whole-file-needed"}
-# Commands that need no example: they take no argument that one would have to know.
-WITHOUT_EXAMPLES = {"demo"}
 
 
 def parsers(parser, names=()):
@@ -47,7 +45,7 @@ def test_every_command_and_action_says_what_it_does(words):
 def test_every_command_has_an_epilog_with_examples(command):
     epilog = ALL[command,].epilog or ""
     assert epilog
-    assert command in WITHOUT_EXAMPLES or f"\n  gateway {command}" in epilog
+    assert f"\n  gateway {command}" in epilog
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)

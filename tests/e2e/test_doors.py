@@ -91,7 +91,9 @@ def test_nothing_leaves_through_any_door(world, sealed):
     for route in routes(world):
         for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"):
             for headers in HEADERS if method in {"GET", "HEAD"} else ({},):
-                answer = gateway.get(route, method, dict(headers), b"paths=model.safetensors" if method == "POST" else None)
+                answer = gateway.get(
+                    route, method, dict(headers), b"paths=model.safetensors" if method == "POST" else None
+                )
                 asked += 1
                 wire = str(answer.headers).encode() + answer.body
                 for mark in (*marks, *digests):

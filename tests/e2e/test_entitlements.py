@@ -26,7 +26,9 @@ def world():
     world = sample_world()
     secret = world.repo("corp/secret", card={"license": "apache-2.0"}, private=True)
     weights = world["demo/good-safetensors"].main.files["model.safetensors"].content
-    secret.commit({"config.json": '{"model_type": "bert"}', "model.safetensors": weights, "only-here.txt": "for corp\n"})
+    secret.commit(
+        {"config.json": '{"model_type": "bert"}', "model.safetensors": weights, "only-here.txt": "for corp\n"}
+    )
     world.token(HUB_TOKEN, "corp/secret", "demo/gated", name="gateway")
     return world
 

@@ -27,7 +27,11 @@ def key():
 @pytest.fixture(scope="module")
 def setup(key, tmp_path_factory):
     root = tmp_path_factory.mktemp("identity")
-    jwk = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "k1", "alg": "RS256", "use": "sig"}
+    jwk = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {
+        "kid": "k1",
+        "alg": "RS256",
+        "use": "sig",
+    }
     (root / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
     config = f"""
 [identity]

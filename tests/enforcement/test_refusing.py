@@ -67,9 +67,7 @@ def test_a_pending_answer_tells_of_the_file_only_what_the_subject_may_see():
 
 
 def test_a_private_repo_is_absent_to_others_whatever_else_refuses_it():
-    decision = Decision(
-        Effect.DENY, DecisionScope.REPO, (reason("license/denied"), reason("entitlement/private"))
-    )
+    decision = Decision(Effect.DENY, DecisionScope.REPO, (reason("license/denied"), reason("entitlement/private")))
     assert refused_revision(decision, "c" * 40) == Absence("repo", "Repository not found")
 
 
