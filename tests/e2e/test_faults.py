@@ -205,10 +205,12 @@ def test_a_cut_transfer_is_resumed_by_range_under_the_client(effect, gate, sim, 
     assert (client.complete, client.sha256) == (True, content(repo).sha256)
     asked = [r.range for r in sim.requests if r.file == f"{repo.id}/{ST}" and r.host == "cdn" and r.method == "GET"]
     assert asked[:2] == ["bytes=0-65535", ""], asked
-    resumed = int(asked[2].removeprefix("bytes=").split("-")[0])
-    # What the network library still held at the cut is lost, at most twice its buffer of 1 MiB.
-    assert 4 * MIB - 128 * 1024 <= resumed <= 6 * MIB + 17, asked
     assert len(asked) == 3
+    if "truncate_at" in effect:
+        # What the network library still held at the cut is lost, at most twice its buffer of 1 MiB; a reset destroys
+        # what the kernel held as well.
+        resumed = int(asked[2].removeprefix("bytes=").split("-")[0])
+        assert 3 * MIB <= resumed <= 6 * MIB + 17, asked
 
 
 def test_a_hub_that_cuts_again_and_again_is_outlasted(gate, sim, repo):
