@@ -15,12 +15,18 @@ from gateway.scanners.formats.printable import printable
 
 _MAX_NAMED = 50
 
+# YAML 1.1 §4.2 ends a line at each of these, and loaders of today still do; a byte order mark is nothing to them.
+_BREAKS = re.compile(r"\r\n?|[\x85\u2028\u2029]")
+_BLANKS = re.compile(r"[ \t]+")
 # A tag stands where a node begins: after an indicator, an anchor, or at the beginning of a line.
 _TAG = re.compile(
-    r"(?:^|[:\-?\[{,|>]|(?<![^\s\[{,:?-])&[^\s,\[\]{}]{1,200}|^---)[ \t]{0,200}"
+    r"(?:^|[:\-?\[{,|>]|(?<![^\s\[{,:?-])&[^\s,\[\]{}]{1,200}|^---) ?"
     r"(!(?:<[^>\s]{0,500}>?|[^\s,\[\]{}]{0,500}))",
     re.MULTILINE,
 )
+# A tag of Python is never a matter of place: an anchor longer than any name must not hide it.
+_PYTHON_MARK = re.compile(r"(?<![^\s\[{,:?-])!!python/[^\s,\[\]{}]{1,500}")
+_LONG_ANCHOR = re.compile(r"(?<![^\s\[{,:?-])&[^\s,\[\]{}]{200}")
 _CORE_TAGS = frozenset(
     {"!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!set", "!!binary", "!!timestamp", "!!omap"}
     | {"!!pairs", "!!merge", "!", "!ref", "!copy"}
@@ -50,9 +56,14 @@ def _unescaped(text: str) -> str:
     return _ESCAPE.sub(character, text)
 
 
+def _plain_lines(text: str) -> str:
+    """The text with one kind of line break, one blank where there are many, and no byte order marks."""
+    return _BLANKS.sub(" ", _BREAKS.sub("\n", text.replace("\ufeff", "")))
+
+
 def yaml_findings(data: bytes) -> list[Finding]:
     """Findings of a whole YAML file: tags and `_target_` (code-exec or remote-code), switches for remote code."""
-    text = _unescaped(data.decode("utf-8", "replace"))
+    text = _unescaped(_plain_lines(data.decode("utf-8", "replace")))
     return [*_tag_findings(text), *_target_findings(text), *_switch_findings(text)]
 
 
@@ -60,7 +71,11 @@ def _tag_findings(text: str) -> Iterator[Finding]:
     if re.search(r"^%TAG\b", text, re.MULTILINE):
         message = "a %TAG directive, which renames tags"
         yield Finding("yaml.tag", FindingClass.CODE_EXEC, Severity.HIGH, message)
-    tags = {m.group(1) for m in _TAG.finditer(text)} - _CORE_TAGS
+    if _LONG_ANCHOR.search(text):
+        message = "an anchor of more than 200 characters, which can hide a tag"
+        yield Finding("yaml.anchor", FindingClass.AMBIGUITY, Severity.HIGH, message)
+    tags = {m.group(1) for m in _TAG.finditer(text)} | set(_PYTHON_MARK.findall(text))
+    tags -= _CORE_TAGS
     for tag in sorted(tag for tag in tags if not _NEGATION.match(tag))[:_MAX_NAMED]:
         if _PYTHON_TAG.search(tag) or runs_commands(tag.partition(":")[2]):
             message = "a YAML tag that makes the loader import and call what it names"

@@ -159,6 +159,14 @@ YAML_ATTACKS = {
     "auto_map": "auto_map:\n  AutoModel: m.C",
     "trust": "trust_remote_code: true",
     "custom pipeline": "custom_pipeline: org/repo",
+    "after a lone carriage return": "# x\r!!python/object/apply:os.system [id]",
+    "after a next-line character": "# x\x85!!python/object/apply:os.system [id]",
+    "after a line separator": "# x\u2028!!python/object/apply:os.system [id]",
+    "after a byte order mark": "\ufeff!!python/object/apply:os.system [id]",
+    "far to the right": "a: " + " " * 300 + "!!python/object/apply:os.system [id]",
+    "far to the right in a line": "a:\n" + " " * 300 + "!apply:os.system [id]",
+    "behind a long anchor": "&" + "a" * 300 + " !!python/object/apply:os.system [id]",
+    "renamed handle behind carriage returns": "#\r%TAG !e! tag:yaml.org,2002:python/\r---\r!e!name:os.system",
 }
 
 
@@ -215,7 +223,8 @@ def test_yaml_that_builds_objects_is_a_blocking_finding(name, path):
 
 
 @pytest.mark.parametrize(
-    "name", ["python object", "percent escape", "apply", "target", "escaped target", "verbatim tag"]
+    "name",
+    ["python object", "percent escape", "apply", "target", "escaped target", "verbatim tag", "behind a long anchor"],
 )
 def test_yaml_that_runs_commands_is_critical(name):
     found = look(YAML_ATTACKS[name].encode(), "a.yaml").findings
