@@ -2,6 +2,7 @@
 and what happens when the ledger, the disk or the time fails."""
 
 import asyncio
+import dataclasses
 import os
 import time
 
@@ -47,6 +48,7 @@ async def serve(bench):
     async def start(granted):
         files = Files(bench.delivery, bench.recording, Metrics())
         start.errors = []
+        start.granted = granted
         start.started_s = time.monotonic
 
         async def handle(request):
@@ -54,7 +56,7 @@ async def serve(bench):
                 "r-1", request.method, ANONYMOUS, Client("", ""), "127.0.0.1", started_s=start.started_s()
             )
             try:
-                return await files.answer(request, context, granted, Rendering(200, (("ETag", ETAG),)))
+                return await files.answer(request, context, start.granted, Rendering(200, (("ETag", ETAG),)))
             except GatewayError as error:
                 start.errors.append(error)
                 return web.Response(status=429)
@@ -111,6 +113,21 @@ async def test_a_small_file_comes_from_memory_the_second_time(bench, serve, sess
             assert await answer.read() == b"x" * SMALL_BYTES
         bench.store.blobs[bench.content(artifact).sha256].path.unlink(missing_ok=True)
     assert [record.bytes_delivered for record in deliveries(bench)] == [SMALL_BYTES] * 2
+
+
+async def test_a_small_blob_under_a_listing_that_lies_about_its_size_is_not_served_from_memory(bench, serve, session):
+    artifact = bench.add("a/b", "x.bin", b"x" * 1000)
+    await bench.fills.start(artifact, "anonymous").wait_committed()
+    url = await serve(bench.granted(artifact))
+    async with session.get(url) as answer:
+        assert await answer.read() == b"x" * 1000
+    lying = dataclasses.replace(artifact, entry=dataclasses.replace(artifact.entry, size_bytes=900))
+    serve.granted = dataclasses.replace(bench.granted(artifact), artifact=lying)
+    for headers in ({}, {"Range": "bytes=0-9"}):
+        async with session.get(url, headers=headers) as answer:
+            assert answer.status == 429
+            assert await answer.read() == b""
+    assert {error.code for error in serve.errors} == {"integrity/mismatch"}
 
 
 async def test_no_small_body_leaves_that_cannot_be_recorded(bench, serve, session):
