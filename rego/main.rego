@@ -61,7 +61,7 @@ decision := {
 # What is wrong with the input, the data, or the two sides of data.config.rules.
 faults := system.problems if count(system.problems) > 0
 
-faults := unconfigured | unknown if count(system.problems) == 0
+faults := (unconfigured | unknown) | malformed if count(system.problems) == 0
 
 unconfigured := {system.problem("system/rule-unconfigured", sentence) |
 	rows := data.config.rules
@@ -74,6 +74,20 @@ unknown := {system.problem("system/rule-unknown", sentence) |
 	some id, _ in data.config.rules
 	not id in library
 	sentence := sprintf("data.config.rules names '%s', which is no rule of this library", [id])
+}
+
+# A result that lib.result did not build would match nothing below: a rule that refuses would be silent.
+malformed := {system.problem("system/rule-malformed", sentence) |
+	some id, results in said
+	not all_built(results)
+	sentence := sprintf("the rule '%s' gives a result that lib.result did not build", [id])
+}
+
+all_built(results) if {
+	type_name(results) == "set"
+	every result in results {
+		system.result(result)
+	}
 }
 
 system_scope := "file" if object.get(system.asked, "scope", null) == "file"

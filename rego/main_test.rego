@@ -235,3 +235,12 @@ test_no_input_denies if {
 	decision.effect == "deny"
 	"system/contract" in rules(decision.reasons)
 }
+
+test_every_kind_of_odd_result_denies_aloud if {
+	every made in [{{"rule": 7}}, true, {"effect": "deny"}, {object.union(built, {"effect": "allow"})}] {
+		decision := decide(fixture.clean_revision, [], {}) with data.gateway.rules.license.allowed.deny as made
+		rules(decision.reasons) == ["system/rule-malformed"]
+	}
+}
+
+built := data.gateway.lib.result.repo({"severity": "high", "message": "m", "remedy": "r", "evidence": ""})

@@ -182,6 +182,18 @@ hub_verdict(verdict) if {
 	is_string(verdict.level)
 }
 
+# What lib.result builds.
+result(entry) if {
+	entry.scope in {"repo", "revision", "file"}
+	entry.effect in {"deny", "quarantine", "hide"}
+	is_string(entry.path)
+	is_string(entry.severity)
+	is_string(entry.message)
+	is_string(entry.remedy)
+	is_string(entry.evidence)
+	is_number(entry.until_ns)
+}
+
 scan_report(report) if {
 	is_string(report.scanner)
 	is_string(report.coverage.cause)
