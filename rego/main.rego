@@ -104,7 +104,9 @@ library := object.keys(said)
 
 found contains object.union(result, {"rule": id}) if {
 	some id, results in said
+	type_name(results) == "set"
 	some result in results
+	is_object(result)
 }
 
 # The rules by mode. Bound once: regorus pays for each walk into data.

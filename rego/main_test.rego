@@ -237,7 +237,7 @@ test_no_input_denies if {
 }
 
 test_every_kind_of_odd_result_denies_aloud if {
-	every made in [{{"rule": 7}}, true, {"effect": "deny"}, {object.union(built, {"effect": "allow"})}] {
+	every made in [{{"rule": 7}}, {"no"}, {object.union(built, {"effect": "allow"})}] {
 		decision := decide(fixture.clean_revision, [], {}) with data.gateway.rules.license.allowed.deny as made
 		rules(decision.reasons) == ["system/rule-malformed"]
 	}
