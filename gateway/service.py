@@ -80,7 +80,8 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             background,
         )
         # aiohttp waits that long for handlers to end, then as long again before it cancels them.
-        runner = web.ServerRunner(Listener(door.handle, door.malformed), shutdown_timeout=settings.server.drain_s / 2)
+        listener = Listener(door.handle, door.malformed, stalled_s=settings.server.stalled_s)
+        runner = web.ServerRunner(listener, shutdown_timeout=settings.server.drain_s / 2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, sock, ssl_context=tls, backlog=1024).start()
