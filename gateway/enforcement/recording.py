@@ -12,7 +12,7 @@ from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, R
 from gateway.domain.record import Durability, Record, RecordKind
 from gateway.domain.request import HubRequest
 from gateway.enforcement.context import Granted, GrantedFile, RequestContext
-from gateway.enforcement.folding import RefusalFold
+from gateway.enforcement.folding import DeliveryFold, RefusalFold
 from gateway.ports import Ledger
 
 DURABLE_DELIVERY_BYTES = 1024 * 1024
@@ -27,6 +27,7 @@ class Recording:
         self._ledger = ledger
         self._scanner_set = scanner_set
         self._fold = RefusalFold()
+        self._ranges = DeliveryFold()
 
     async def granted(
         self,
@@ -96,34 +97,38 @@ class Recording:
         await self._ledger.record(dataclasses.replace(record, note="answered here"), Durability.WRITTEN)
 
     async def flush(self, *, everything: bool = True) -> None:
-        """Write the counted repeats of refused requests: those of past minutes, or all at the end."""
-        for record in self._fold.due(everything=everything):
+        """Write what was gathered, repeats of refusals and ranges: those of past minutes, or all at the end."""
+        for record in (*self._fold.due(everything=everything), *self._ranges.due(everything=everything)):
             await self._ledger.record(record, Durability.WRITTEN)
 
     async def delivered(
         self, context: RequestContext, granted: GrantedFile, start: int, end: int, sent_bytes: int, note: str = ""
     ) -> None:
-        """Record what left: `sent_bytes` of the span [start, end). `note` says how it ended early."""
-        await self._ledger.record(
-            Record(
-                kind=RecordKind.DELIVERY,
-                request_id=context.request_id,
-                decision_id=granted.decision.id,
-                subject=context.subject.id,
-                subject_kind=context.subject.kind.value,
-                address=context.address,
-                repo=str(granted.artifact.repo),
-                commit=granted.artifact.commit,
-                path=granted.artifact.path,
-                digest=f"sha256:{granted.sha256}",
-                size_bytes=granted.artifact.entry.size_bytes,
-                effect="allow",
-                bytes_delivered=sent_bytes,
-                span=(start, end),
-                note=note,
-            ),
-            Durability.WRITTEN,
+        """Record what left: `sent_bytes` of the span [start, end). `note` says how it ended early.
+
+        Ranges of one file are gathered into one record a minute; the record before each answer stands already.
+        """
+        record = Record(
+            kind=RecordKind.DELIVERY,
+            request_id=context.request_id,
+            decision_id=granted.decision.id,
+            subject=context.subject.id,
+            subject_kind=context.subject.kind.value,
+            address=context.address,
+            repo=str(granted.artifact.repo),
+            commit=granted.artifact.commit,
+            path=granted.artifact.path,
+            digest=f"sha256:{granted.sha256}",
+            size_bytes=granted.artifact.entry.size_bytes,
+            effect="allow",
+            bytes_delivered=sent_bytes,
+            span=(start, end),
+            note=note,
         )
+        if (start, end) == (0, record.size_bytes):
+            await self._ledger.record(record, Durability.WRITTEN)
+        else:
+            self._ranges.add(record)
 
     async def event(self, note: str, **extra: Any) -> None:
         """Record something that is no answer: an integrity event, a start, an administrative act."""
