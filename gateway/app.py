@@ -159,7 +159,8 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         return f"{a.engine.policy_digest}|{a.engine.data_digest}|{reports.scanner_set}"
 
     dialect = HuggingFaceDialect(part.hub, public_url, a.state.tombstone_key, upstream_origins=(part.url.rstrip("/"),))
-    deciding = Deciding(a.engine, DecisionMemory(a.facts, a.clock, stamp), flights, a.clock)
+    origin = a.bundle.reads_origin
+    deciding = Deciding(a.engine, DecisionMemory(a.facts, a.clock, stamp), flights, a.clock, with_origin=origin)
     gathering = Gathering(reports, a.upstream, a.store, a.facts, fills, integrity, flights)
     admission = Admission(
         resolving,
@@ -170,6 +171,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         a.clock,
         dialect.tombstone_ref,
         lambda: a.generation.value,
+        with_origin=origin,
     )
     return Core(
         dialect,

@@ -65,7 +65,8 @@ class Answer:
 
 
 class Admission:
-    """`tombstone_ref` names the refused ref behind an invented commit, else None; `generation` counts every change."""
+    """`tombstone_ref` names the refused ref behind an invented commit, else None; `generation` counts every change;
+    `with_origin`: decisions depend on client and address too."""
 
     def __init__(
         self,
@@ -77,7 +78,10 @@ class Admission:
         clock: Clock,
         tombstone_ref: Callable[[Repo, str], str | None],
         generation: Callable[[], int],
+        *,
+        with_origin: bool = False,
     ) -> None:
+        self._with_origin = with_origin
         self._resolving = resolving
         self._deciding = deciding
         self._gathering = gathering
@@ -90,7 +94,8 @@ class Admission:
 
     async def admit(self, context: RequestContext, request: HubRequest) -> Granted | Refusal:
         """Judge, record, and only then answer. Raises LedgerError alone: what cannot be recorded is not served."""
-        key = (context.subject.projection, request.kind, request.repo, request.ref, request.path, _query_key(request))
+        asker = context.asker(with_origin=self._with_origin)
+        key = (asker, request.kind, request.repo, request.ref, request.path, _query_key(request))
         if (hot := self.hot.get(key)) is not None:
             await self._record(context, request, hot, repeat=True)
             return hot.result

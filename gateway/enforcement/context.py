@@ -25,6 +25,13 @@ class RequestContext:
     started_s: float = field(default_factory=time.monotonic)
     target: str = ""
 
+    def asker(self, *, with_origin: bool) -> str:
+        """What of the one who asks may change a decision, as a key. `with_origin`: the policy reads the client or the
+        address too, which belong to the request and not to the subject."""
+        if not with_origin:
+            return self.subject.projection
+        return f"{self.subject.projection}\x1f{self.client.name!r}\x1f{self.client.version!r}\x1f{self.address!r}"
+
 
 @dataclass(frozen=True, slots=True)
 class GrantedFile:

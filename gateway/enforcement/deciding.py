@@ -33,7 +33,17 @@ class Decided:
 class Deciding:
     """One evaluation per (subject projection, revision) and per file that needs evidence (design §4)."""
 
-    def __init__(self, engine: PolicyEngine, memory: DecisionMemory, flights: SingleFlight, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: PolicyEngine,
+        memory: DecisionMemory,
+        flights: SingleFlight,
+        clock: Clock,
+        *,
+        with_origin: bool = False,
+    ) -> None:
+        """`with_origin`: decisions depend on client and address too (RequestContext.asker)."""
+        self._with_origin = with_origin
         self._engine = engine
         self._memory = memory
         self._flights = flights
@@ -41,7 +51,7 @@ class Deciding:
 
     async def revision(self, context: RequestContext, action: Action, known: Known) -> Decided:
         """Scope "revision". Raises PolicyError."""
-        parts = _parts(context, action, known)
+        parts = self._parts(context, action, known)
         return await self._remembered(
             self._memory.key("revision", *parts), context, lambda: self._ask(self._query(context, action, known))
         )
@@ -62,7 +72,7 @@ class Deciding:
             sha256=evidence.sha256,
         )
         query = replace(query, revision=replace(revision, files=()))
-        parts = (*_parts(context, Action.FETCH, known), file.entry.path, evidence.sha256)
+        parts = (*self._parts(context, Action.FETCH, known), file.entry.path, evidence.sha256)
 
         async def ask() -> Decision:
             decision = await self._ask(query)
@@ -106,17 +116,16 @@ class Deciding:
         decision = fulfil(decision, self._clock.now())
         return replace(decision, id=f"d-{uuid.uuid4().hex[:20]}")
 
-
-def _parts(context: RequestContext, action: Action, known: Known) -> tuple[str, ...]:
-    repo, revision = known.snapshot.repo, known.snapshot.revision
-    return (
-        context.subject.projection,
-        action.value,
-        str(repo.repo.hub),
-        str(repo.repo.type),
-        repo.stable_key,
-        repo.repo.id,
-        revision.commit,
-        revision.ref,
-        known.fingerprint,
-    )
+    def _parts(self, context: RequestContext, action: Action, known: Known) -> tuple[str, ...]:
+        repo, revision = known.snapshot.repo, known.snapshot.revision
+        return (
+            context.asker(with_origin=self._with_origin),
+            action.value,
+            str(repo.repo.hub),
+            str(repo.repo.type),
+            repo.stable_key,
+            repo.repo.id,
+            revision.commit,
+            revision.ref,
+            known.fingerprint,
+        )

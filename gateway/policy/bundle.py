@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from gateway.policy.syntax import Module
 
 MAX_MODULES = 2_000
 MAX_MODULE_BYTES = 1024 * 1024
+_ORIGIN = re.compile(r"""(?:\.\s*|["'`])(?:client|address)\b""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,12 @@ class Bundle:
     profile: str
     policy_digest: str
     data_digest: str
+
+    @property
+    def reads_origin(self) -> bool:
+        """Does a module name the client or the address of `input.subject`? They belong to the request: a decision about
+        one must not be remembered for another. Looks at the text; a false yes only costs memory."""
+        return any(_ORIGIN.search(module.text) for module in self.modules)
 
     @classmethod
     def load(

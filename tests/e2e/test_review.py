@@ -1,10 +1,12 @@
 """Attacks of a hostile reader of the code, each against the real gateway. What they have in common: a corner, not a door."""
 
 import json
+import shutil
 
 import psutil
 import pytest
 
+from gateway.shipped import rego_dir
 from gateway.simulator.samples import sample_world
 from gateway.simulator.thread import SimulatorThread
 from tests.e2e.harness import GatewayProcess, cli
@@ -87,3 +89,18 @@ def test_a_flood_of_unknown_routes_meets_the_rate_limit_and_does_not_fill_the_le
     unknown = [r for r in gateway.records() if r["effect"] != "event"]
     assert len(unknown) <= 5 + 2  # one for the first that was limited, one that counts the rest
     assert sum(r.get("count", 1) for r in unknown) == 40
+
+
+def test_a_decision_that_reads_the_client_or_the_address_is_remembered_for_these_alone(world, tmp_path):
+    shutil.copytree(rego_dir(), tmp_path / "rego")
+    rule = tmp_path / "rego/rules/denylist/repo/repo.rego"
+    rule.write_text(rule.read_text() + '\ndenied if input.subject.client.name == "forbidden"\n')
+    path = "/demo/good-safetensors/resolve/main/config.json"
+    with SimulatorThread(world) as hub:
+        gateway = GatewayProcess(hub, tmp_path / "state", "--rego", str(tmp_path / "rego"))
+        for _ in range(2):
+            assert gateway.get(path, headers={"User-Agent": "usual/1.0"}).status == 200
+            assert gateway.get(path, headers={"User-Agent": "forbidden/1.0"}).status == 403
+        gateway.restart()
+        assert gateway.get(path, headers={"User-Agent": "forbidden/1.0"}).status == 403
+        gateway.stop()

@@ -38,6 +38,20 @@ def test_the_tiny_library_passes(tmp_path: Path) -> None:
     assert bundle.data == {**tiny.DATA, "entitlements": {}, "waivers": {}}
 
 
+@pytest.mark.parametrize(
+    ("body", "reads"),
+    [
+        ('a if input.subject.client.name == "curl"', True),
+        ('a if startswith(input.subject.address, "10.")', True),
+        ('a if input.subject["address"] == "10.0.0.1"', True),
+        ('a if object.get(input.subject, "client", {}) == {}', True),
+        ('a := "your client remembers it" if input.subject.id == "x"', False),
+    ],
+)
+def test_tells_whether_decisions_depend_on_client_or_address(tmp_path: Path, body: str, reads: bool) -> None:
+    assert tiny.load(tmp_path, rule(body)).reads_origin is reads
+
+
 def test_equal_content_has_equal_digests_and_a_change_changes_one(tmp_path: Path) -> None:
     first, second = tiny.load(tmp_path / "a"), tiny.load(tmp_path / "b")
     assert (first.policy_digest, first.data_digest) == (second.policy_digest, second.data_digest)
