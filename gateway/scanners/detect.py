@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from gateway.scanners.budget import InflateBudgetExceeded
 from gateway.scanners.formats import safetensors
+from gateway.scanners.formats.compressed import READABLE, SEALED
 from gateway.scanners.formats.inert_names import SNIFF_BYTES, is_textual, sniff_inert
 from gateway.scanners.formats.numpy_array import MAGIC as NUMPY_MAGIC
 from gateway.scanners.formats.pickle_globals import Tier, tier
@@ -36,9 +37,6 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xca\xfe\xba\xbe", "executable"),
     (b"\x00asm", "executable"),
 )
-# Compressed or archived forms without a word of their own: unknown, and so never judged clean.
-_COMPRESSED = (b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"Rar!", b"\x5d\x00\x00", b"\x89LZO")
-_ZLIB_SECOND = (b"\x01", b"\x5e", b"\x9c", b"\xda")
 _PROBE_OPCODES = 3_000_000
 _PROBE_STREAMS = 16
 # Text can hold these by chance; none of them runs anything.
@@ -88,7 +86,7 @@ def detect(reader: Reader, path: str) -> str:
         return "tflite"
     if is_pickle(reader, head):
         return "pickle"
-    if not textual and (head.startswith(_COMPRESSED) or (head[0] == 0x78 and head[1:2] in _ZLIB_SECOND)):
+    if not textual and head.startswith((*READABLE, *SEALED)):  # those without a word of their own
         return "unknown"
     return _by_name(reader, head, path)
 

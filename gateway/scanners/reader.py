@@ -47,3 +47,15 @@ class BytesReader:
 
     def read(self, offset: int, length: int) -> bytes:
         return self._data[offset : offset + length] if length > 0 else b""
+
+
+class Shifted:
+    """The bytes of another reader from an offset on."""
+
+    def __init__(self, reader: Reader, start: int) -> None:
+        self._reader = reader
+        self._start = start
+        self.size = max(reader.size - start, 0)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._reader.read(self._start + offset, length) if offset >= 0 else b""

@@ -14,7 +14,7 @@ from gateway.domain.evidence import FindingClass, Surface
 from gateway.scanners.budget import READ_BYTES
 from gateway.scanners.reader import BytesReader, Inspection
 from gateway.scanners.registry import inspect
-from tests.corpus import other_formats, pickles, torch_legacy, zips
+from tests.corpus import hidden, other_formats, pickles, torch_legacy, zips
 
 BLOCKING = {
     FindingClass.CODE_EXEC,
@@ -66,6 +66,20 @@ def test_no_malicious_sample_is_judged_clean(path: str) -> None:
     seen = look(path, MALICIOUS[path])
     blocked = seen.coverage.surface is not Surface.COMPLETE or any(f.cls in BLOCKING for f in seen.findings)
     assert blocked, seen
+
+
+@pytest.mark.parametrize("path", hidden.samples())
+def test_a_hidden_pickle_is_refused_even_where_formats_that_nobody_judges_are_let_through(path: str) -> None:
+    seen = look(path, hidden.samples()[path])
+    begun = seen.coverage.surface in {Surface.PARTIAL, Surface.FAILED}
+    assert begun or any(f.cls in BLOCKING for f in seen.findings), seen
+
+
+@pytest.mark.parametrize("path", hidden.harmless())
+def test_compressed_data_without_a_pickle_is_only_not_judged(path: str) -> None:
+    seen = look(path, hidden.harmless()[path])
+    assert seen.coverage.surface is Surface.NOT_RUN
+    assert seen.findings == ()
 
 
 @pytest.mark.parametrize("path", BENIGN)

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from gateway.domain.evidence import Coverage, Finding, FindingClass, Severity, Surface
 from gateway.scanners.budget import InflateBudgetExceeded
 from gateway.scanners.formats import numpy_array
-from gateway.scanners.formats.hidden_pickle import COMPRESSED, LOOK_BYTES, findings_in, findings_in_members
+from gateway.scanners.formats.compressed import LOOK_BYTES, READABLE, name_findings
+from gateway.scanners.formats.hidden_pickle import findings_in, findings_in_members
+from gateway.scanners.formats.pickle import examine
+from gateway.scanners.formats.pickle_machine import OpcodeBudget
 from gateway.scanners.formats.zip_container import ZipFault, open_archive
-from gateway.scanners.reader import Inspection, Reader
+from gateway.scanners.reader import Inspection, Reader, Shifted
 
 CAUSE = "unsupported-format"
 
@@ -17,8 +20,11 @@ CAUSE = "unsupported-format"
 def unsupported(name: str) -> Callable[[Reader, str], Inspection]:
     """An inspector that answers `not_run` for the format `name`; a pickle that acts behind compression is told."""
 
-    def inspect(reader: Reader, _path: str) -> Inspection:
-        found = findings_in(reader.read(0, LOOK_BYTES), "") if reader.read(0, 8).startswith(COMPRESSED) else ()
+    def inspect(reader: Reader, path: str) -> Inspection:
+        head = reader.read(0, 8)
+        found = name_findings(head, path)
+        if head.startswith(READABLE):
+            found += findings_in(reader.read(0, LOOK_BYTES), "", whole=reader.size <= LOOK_BYTES)
         return Inspection(name, Coverage(Surface.NOT_RUN, False, CAUSE), found)
 
     return inspect
@@ -34,17 +40,21 @@ def executable(_reader: Reader, _path: str) -> Inspection:
 def archive(name: str) -> Callable[[Reader, str], Inspection]:
     """A zip whose content is not judged; what is wrong with the container itself is told."""
 
-    def inspect(reader: Reader, _path: str) -> Inspection:
-        return Inspection(name, Coverage(Surface.NOT_RUN, False, CAUSE), zip_findings(reader))
+    def inspect(reader: Reader, path: str) -> Inspection:
+        return Inspection(name, Coverage(Surface.NOT_RUN, False, CAUSE), zip_findings(reader, path))
 
     return inspect
 
 
-def zip_findings(reader: Reader) -> tuple[Finding, ...]:
-    """What the strict zip rules say of a container, and what pickles in its small members do."""
+def zip_findings(reader: Reader, path: str) -> tuple[Finding, ...]:
+    """What the strict zip rules say of a container, and what pickles in its members do.
+
+    numpy opens any zip and unpickles whatever member is asked for: an archive of arrays is looked through to its end.
+    """
     try:
         archive = open_archive(reader)
-        return (*archive.findings, *findings_in_members(archive))
+        arrays = path.lower().endswith(".npz") or any(m.name.lower().endswith(".npy") for m in archive.members)
+        return (*archive.findings, *findings_in_members(archive, every=arrays))
     except ZipFault as fault:
         return (fault.finding,)
     except InflateBudgetExceeded as error:
@@ -52,12 +62,13 @@ def zip_findings(reader: Reader) -> tuple[Finding, ...]:
 
 
 def objects(reader: Reader, path: str) -> Inspection:
-    """A numpy array; where it holds objects, what their pickle does is told."""
+    """A numpy array; where it holds objects, what their pickle does is told, to its end."""
     seen = numpy_array.inspect(reader, path)
-    if seen.coverage.surface is Surface.COMPLETE:
+    if seen.coverage.surface is not Surface.NOT_RUN:
         return seen
-    found = findings_in(reader.read(0, LOOK_BYTES), "")
-    return Inspection(seen.format, seen.coverage, seen.findings + found)
+    report = examine(Shifted(reader, numpy_array.data_offset(reader)), "", OpcodeBudget(), persistent_ids=False)
+    coverage = Coverage(Surface.PARTIAL, False, report.cause) if report.cause else seen.coverage
+    return Inspection(seen.format, coverage, (*seen.findings, *report.findings))
 
 
 def tar(_reader: Reader, _path: str) -> Inspection:

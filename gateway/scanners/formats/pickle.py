@@ -39,6 +39,7 @@ _EVENTS: dict[str, tuple[FindingClass, Severity, str]] = {
         "stores at a memo index that makes loaders allocate memory",
     ),
 }
+_INTERLEAVED = frozenset({"joblib.numpy_pickle.NumpyArrayWrapper"})
 _TORCH_MODULE_NAMES = {"torch.tensor": "torch._tensor"}
 
 
@@ -59,7 +60,7 @@ def inspect(reader: Reader, _path: str) -> Inspection:
     """A whole file that is a pickle."""
     report = examine(reader, "", OpcodeBudget(), persistent_ids=False)
     joblib = any(key[0].startswith("joblib.") for program in report.programs for key in program.globals)
-    if joblib:
+    if joblib and not report.cause:
         coverage = Coverage(Surface.NOT_RUN, whole_file=False, cause="unsupported-format")
         return Inspection("joblib", coverage, tuple(report.findings))
     surface = Surface.COMPLETE if not report.cause else Surface.PARTIAL
@@ -140,6 +141,9 @@ def _global_findings(use: GlobalUse, member: str) -> list[Finding]:
     if level is Tier.UNKNOWN:
         message = f"names an object that nobody has vouched for ({shown})"
         return [Finding("pickle.unknown-global", FindingClass.UNKNOWN_GLOBAL, Severity.HIGH, message, where, symbol)]
+    if use.symbol in _INTERLEAVED:
+        message = "array data stands between the opcodes, which only joblib can tell apart"
+        return [Finding("pickle.interleaved", FindingClass.AMBIGUITY, Severity.HIGH, message, where, symbol)]
     if level is Tier.FRAMEWORK:
         message = f"names a class of a known framework ({shown})"
         return [

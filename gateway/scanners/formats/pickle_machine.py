@@ -182,7 +182,8 @@ def _extension(size: int) -> Callable[[Machine], None]:
 
 
 def _persid(m: Machine) -> None:
-    m.persistent(m.line_text("ascii"))
+    raw = m.cursor.line()
+    m.persistent(LONG_TEXT if raw is None else m.decoded(raw, "ascii"))
 
 
 def _out_of_band(m: Machine) -> None:

@@ -70,6 +70,7 @@ SAFE = frozenset(
         *_names("numpy.core.numeric", "_frombuffer"),
         *_names("numpy._core.numeric", "_frombuffer"),
         *_names("numpy.ma.core", "_mareconstruct MaskedArray"),
+        *_names("numpy.ma", "MaskedArray"),
     ]
 )
 
@@ -99,9 +100,11 @@ FRAMEWORK = frozenset(
     [
         *(name for module, names in _NN.items() for name in _names(f"torch.nn.modules.{module}", names)),
         *_names("torch._utils", "_rebuild_from_type_v2 _rebuild_wrapper_subclass"),
+        *_names("torch._tensor", "_rebuild_from_type_v2"),
         *_names("torch", "Generator"),
         *_names("joblib.numpy_pickle", "NumpyArrayWrapper"),
         *_names("numpy.random._pickle", "__randomstate_ctor __generator_ctor __bit_generator_ctor"),
+        *_names("numpy.random.bit_generator", "SeedSequence __pyx_unpickle_SeedSequence"),
         *_names("numpy.random._mt19937", "MT19937"),
         *_names("numpy.random._pcg64", "PCG64"),
         *_names("sklearn.linear_model._logistic", "LogisticRegression"),

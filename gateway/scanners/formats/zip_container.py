@@ -76,6 +76,16 @@ class ZipArchive:
             raise fault("zip.bad-crc", "member does not have the CRC of the directory", member.name)
         return data
 
+    def read_head(self, member: Member, count: int) -> bytes:
+        """The first `count` bytes of one member, or all of a shorter one; its CRC stays unproven. Raises ZipFault."""
+        raw = self._reader.read(self._locate(member), min(member.compressed_bytes, count))
+        if member.method == STORED:
+            return raw
+        try:
+            return zlib.decompressobj(-15).decompress(raw, count)
+        except zlib.error as error:
+            raise fault("zip.bad-deflate", "compressed data is broken", member.name) from error
+
     def _locate(self, member: Member) -> int:
         """Where the member's data starts. Raises ZipFault where the local header tells another story."""
         fixed = self._reader.read(member.offset, _LOCAL.size)
