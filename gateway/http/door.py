@@ -35,6 +35,7 @@ from gateway.ports import Credential, Dialect, Identifier, Rendering
 
 BODY_BYTES = 1024 * 1024
 BODY_WAIT_S = 10.0
+_TOO_LARGE = bytes(BODY_BYTES + 1)  # one byte more than any route reads
 _LOCAL = frozenset({RequestKind.WHOAMI, RequestKind.TELEMETRY, RequestKind.HARNESSES})
 _NO_CREDENTIAL = frozenset({RequestKind.TELEMETRY, RequestKind.HARNESSES})
 _log = structlog.get_logger("access")
@@ -189,18 +190,21 @@ def _within(wait_s: float) -> None:
 
 
 async def _body(request: web.BaseRequest) -> bytes:
-    """The small body of a POST. Raises UnroutableRequest after 10 s, or where it cannot be read or unpacked."""
+    """The small body of a POST; of a larger one so much that everybody sees that it is too large.
+
+    Raises UnroutableRequest after 10 s, or where it cannot be read or unpacked.
+    """
     if request.method in {"GET", "HEAD"} or not request.body_exists:
         return b""
     if request.content_length is not None and request.content_length > BODY_BYTES:
-        return b""  # a large body belongs to a write, which is refused without reading it
+        return _TOO_LARGE  # of a write, mostly, which is refused without reading it
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_WAIT_S):
             async for chunk in request.content.iter_chunked(64 * 1024):
                 body += chunk
                 if len(body) > BODY_BYTES:
-                    return b""
+                    return _TOO_LARGE
     except TimeoutError:
         raise UnroutableRequest("the request's body did not arrive in time", code="route/slow-body") from None
     except web.RequestPayloadError:

@@ -104,3 +104,14 @@ def test_a_decision_that_reads_the_client_or_the_address_is_remembered_for_these
         gateway.restart()
         assert gateway.get(path, headers={"User-Agent": "forbidden/1.0"}).status == 403
         gateway.stop()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_question_that_is_too_long_is_refused_and_not_answered_as_if_the_files_were_absent(setup, chunked):
+    _, gateway, _ = setup
+    body = b"&".join(b"paths=config.json" for _ in range(70_000))
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    data = iter([body]) if chunked else body
+    answer = gateway.get("/api/models/demo/good-safetensors/paths-info/main", "POST", headers, data)
+    assert answer.status == 404
+    assert "larger than" in answer.headers["X-Error-Message"]
