@@ -179,19 +179,27 @@ class LocalBlobStore:
             self.quota.release(staged.size_bytes)
 
     def _make_room(self, size_bytes: int) -> None:
+        """Evict until `size_bytes` fit. What cannot fit is refused first: it must not empty the store."""
         limits = self.quota.limits
         if limits.high_bytes is not None and self.quota.reserved_bytes > limits.high_bytes:
             raise StoreError(f"{size_bytes} bytes do not fit the blob store's quota now", code="store/quota")
         if self.quota.over_high():
+            self._check_served()
             while self.quota.over_low() and self._evict_one():
                 pass
             if self.quota.over_high():
                 raise StoreError("the blob store's quota is full of blobs that are being served", code="store/quota")
-        while self._free_bytes() < size_bytes + limits.reserve_bytes:
-            if not self._evict_one():
+        needed_bytes = size_bytes + limits.reserve_bytes
+        while (free_bytes := self._free_bytes()) < needed_bytes:
+            if free_bytes + self.quota.evictable_bytes() < needed_bytes or not self._evict_one():
                 raise StoreError(
                     f"{size_bytes} bytes do not fit the disk of the blob store above its reserve", code="store/full"
                 )
+
+    def _check_served(self) -> None:
+        high_bytes, served_bytes = self.quota.limits.high_bytes, self.quota.stored_bytes - self.quota.evictable_bytes()
+        if high_bytes is not None and served_bytes + self.quota.reserved_bytes > high_bytes:
+            raise StoreError("the blob store's quota is full of blobs that are being served", code="store/quota")
 
     def _free_bytes(self) -> int:
         try:

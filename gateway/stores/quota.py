@@ -121,6 +121,12 @@ class Quota:
         high = self.limits.high_bytes
         return high is not None and self._stored_bytes + self._reserved_bytes > self.limits.low_mark
 
+    def evictable_bytes(self) -> int:
+        """The bytes of all blobs that nobody serves."""
+        with self._lock:
+            pinned = (use.size_bytes for sha256 in self._pins if (use := self._uses.get(sha256)) is not None)
+            return self._stored_bytes - sum(pinned)
+
     def take_victim(self) -> str | None:
         """Strike the least recently used blob that nobody serves off the accounts and return it; None: all pinned."""
         with self._lock:

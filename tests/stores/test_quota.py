@@ -196,3 +196,26 @@ async def test_many_at_once_stay_within_the_quota_and_whole(blobs, clock) -> Non
 def test_marks_make_sense(high, low) -> None:
     with pytest.raises(ConfigError):
         Limits(high_bytes=high, low_bytes=low)
+
+
+async def test_a_file_that_no_disk_holds_does_not_empty_the_store(blobs, clock) -> None:
+    store = LocalBlobStore(blobs, Limits(reserve_bytes=0), clock)
+    for data in FILES[:5]:
+        await put(store, data)
+    with pytest.raises(StoreError) as caught:
+        await store.stage(1 << 52)  # a stranger writes the size into a listing
+    assert caught.value.code == "store/full"
+    assert await present(store, FILES[:5]) == [True] * 5
+    await store.close()
+
+
+async def test_a_file_that_does_not_fit_beside_what_is_served_evicts_nothing(store) -> None:
+    for data in FILES[:9]:
+        await put(store, data)
+    async with store.pin(sha256_of(FILES[0])), store.pin(sha256_of(FILES[1])):
+        with pytest.raises(StoreError) as caught:
+            await store.stage(900)
+        assert caught.value.code == "store/quota"
+        assert await present(store, FILES[:9]) == [True] * 9
+    staging = await store.stage(900)
+    await staging.discard()
