@@ -94,13 +94,13 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             ops.draining = True
 
 
-async def until_told() -> None:
-    """Wait for SIGTERM or SIGINT."""
+def told_to_end() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT from now on; ask for it before the first word that the gateway serves."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    await told.wait()
+    return told
 
 
 async def _ledger_check(core: Core) -> str:

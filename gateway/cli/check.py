@@ -10,15 +10,17 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from gateway.cli.flags import add_settings, settings_of
-from gateway.domain.artifact import Repo, RepoType
+from gateway.domain.artifact import Repo
 from gateway.domain.decision import Reason
-from gateway.domain.errors import ConfigError
+from gateway.domain.errors import ConfigError, UnroutableRequest
 from gateway.domain.subject import ANONYMOUS, Client, Subject, SubjectKind
 
 if TYPE_CHECKING:
     from gateway.enforcement.checking import JudgedFile, Judgement
+    from gateway.ports import Dialect
     from gateway.settings import Settings
 
 _EXIT = {"allow": 0, "deny": 1, "unknown": 2}
@@ -78,20 +80,26 @@ async def _judge(settings: Settings, args: argparse.Namespace) -> Judgement:
 
     async with composed(settings, "http://localhost") as core:
         context = RequestContext("check", "GET", _subject(args.subject), Client("gateway-check"), "", mode="check")
-        judgement = await core.checking.check(context, _repo(settings.upstream.hub, args.repo), args.revision, progress)
+        repo, ref = _asked(core.dialect, args.repo, args.revision)
+        judgement = await core.checking.check(context, repo, ref, progress)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     return judgement
 
 
-def _repo(hub: str, name: str) -> Repo:
-    """`org/model`, `datasets/org/set` or `spaces/org/app`. Raises ConfigError."""
-    for kind in (RepoType.DATASET, RepoType.SPACE):
-        if name.startswith(kind.prefix):
-            return Repo(hub, kind, name.removeprefix(kind.prefix))
-    if not name or name.count("/") > 1:
+def _asked(dialect: Dialect, name: str, revision: str) -> tuple[Repo, str]:
+    """Repo and ref as a request for them would be read: nothing else may reach the hub. Raises ConfigError."""
+    asked = f"/{name}/resolve"
+    try:
+        repo = dialect.parse("GET", f"{asked}/HEAD/README.md").repo
+    except UnroutableRequest:
+        repo = None
+    if repo is None or (repo.type.prefix + repo.id) != name:
         raise ConfigError(f"{name!r} is no repo: write ORG/MODEL or datasets/ORG/NAME")
-    return Repo(hub, RepoType.MODEL, name)
+    try:
+        return repo, dialect.parse("GET", f"{asked}/{quote(revision or 'HEAD', safe='')}/README.md").ref
+    except UnroutableRequest:
+        raise ConfigError(f"{revision!r} is no revision: name a branch, a tag or a commit") from None
 
 
 def _subject(text: str | None) -> Subject:

@@ -40,15 +40,16 @@ def run(args: argparse.Namespace) -> int:
     import uvloop
 
     from gateway import logs
-    from gateway.service import serving, until_told
+    from gateway.service import serving, told_to_end
 
     settings = settings_of(args)
     lines = logs.configure(settings.logging.level, settings.logging.format)
 
     async def main() -> None:
+        told = told_to_end()
         async with serving(settings) as url:
             print(f"gateway: serving on {url}  (HF_ENDPOINT={url})", flush=True)
-            await until_told()
+            await told.wait()
 
     try:
         uvloop.run(main())

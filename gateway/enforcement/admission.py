@@ -20,7 +20,7 @@ from gateway.domain.artifact import Artifact, Repo
 from gateway.domain.decision import Decision, DecisionScope, Effect, FileEffect, Reason
 from gateway.domain.errors import GatewayError, UpstreamNotFound
 from gateway.domain.evidence import ScanReport
-from gateway.domain.outcome import Absence, Denial, Refusal, Refused
+from gateway.domain.outcome import Absence, Denial, Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.enforcement.context import Granted, GrantedFile, GrantedListing, RequestContext
 from gateway.enforcement.deciding import Decided, Deciding
@@ -197,6 +197,9 @@ class Admission:
 
     async def _record(self, context: RequestContext, request: HubRequest, answer: Answer, *, repeat: bool) -> None:
         reports = () if repeat else answer.reports
+        for decided in answer.decided[:-1]:
+            if not (repeat or decided.remembered):
+                await self._recording.decided(context, request, decided.decision, _commit_of(answer.result))
         if isinstance(answer.result, GrantedFile | GrantedListing):
             await self._recording.granted(context, request, answer.result, remembered=repeat, reports=reports)
         else:
@@ -215,6 +218,18 @@ class Admission:
             if decided.decision.valid_until is not None:
                 lifetime = min(lifetime, (decided.decision.valid_until - now).total_seconds())
         return lifetime
+
+
+def _commit_of(result: Granted | Refusal) -> str:
+    match result:
+        case GrantedFile():
+            return result.artifact.commit
+        case GrantedListing():
+            return result.snapshot.revision.commit
+        case Denial() | Pending() | Absence():
+            return result.commit
+        case _:
+            return ""
 
 
 def _patience_s(context: RequestContext, request: HubRequest) -> float:

@@ -68,6 +68,21 @@ class Recording:
             Durability.DURABLE if durable else Durability.WRITTEN,
         )
 
+    async def decided(self, context: RequestContext, request: HubRequest, decision: Decision, commit: str) -> None:
+        """Record the decision on a revision behind that on one of its files, whose record comes next and is durable:
+        so is this one then, being earlier in the same chain."""
+        record = dataclasses.replace(
+            self._base(context, request),
+            kind=RecordKind.DECISION,
+            path="",
+            commit=commit,
+            effect=decision.effect.value,
+            note="of the revision",
+            scanner_set=self._scanner_set,
+            **_of_decision(decision),
+        )
+        await self._ledger.record(record, Durability.WRITTEN)
+
     async def refused(
         self,
         context: RequestContext,
