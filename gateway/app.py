@@ -51,6 +51,7 @@ from gateway.stores.quota import Limits as StoreLimits
 
 # The newest rows kept of what can be had again; first sights, learnt digests and blocks are kept for ever.
 KEPT_ROWS = {"ref": 200_000, "snapshot": 20_000, "decision": 1_000_000, "report": 1_000_000, "input": 1_000_000}
+FACTS_BYTES = 8 << 30  # a stranger's listings are long: they must not take the disk from the ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ async def _started(settings: Settings, stack: AsyncExitStack) -> _Adapters:
     )
     await ledger.start()
     stack.push_async_callback(ledger.close)
-    facts = SqliteFacts(state.layout.facts, keep=KEPT_ROWS)
+    facts = SqliteFacts(state.layout.facts, keep=KEPT_ROWS, most_bytes=FACTS_BYTES)
     stack.push_async_callback(facts.close)
     store = LocalBlobStore(state.layout.blobs, _store_limits(settings), clock)
     stack.push_async_callback(store.close)

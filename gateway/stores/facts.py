@@ -23,6 +23,7 @@ MAX_VALUE_BYTES = 64 << 20
 MAX_KEY_BYTES = 4096
 BATCH = 512
 PRUNE_EVERY_MAX = 4096
+WEIGH_EVERY = 32
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (
@@ -37,6 +38,7 @@ _PRUNE = (
     "DELETE FROM facts WHERE namespace = ?1 AND seq <= "
     "(SELECT seq FROM facts WHERE namespace = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)"
 )
+_COUNT = "SELECT count(*) FROM facts WHERE namespace = ?"
 
 
 @dataclass(slots=True)
@@ -52,15 +54,23 @@ class _Job:
 class SqliteFacts:
     """ports.Facts in the file `path`. At most `pending` calls wait for the thread; further callers wait their turn.
 
-    `keep` bounds a namespace to that many rows and an eighth; those whose last put is oldest go first.
+    `keep` bounds a namespace to that many rows and an eighth; those whose last put is oldest go first. While more than
+    `most_bytes` of the database are in use, these namespaces lose their oldest eighth: the disk is the ledger's too.
     Raises ConfigError where the database cannot be opened or is damaged.
     """
 
     def __init__(
-        self, path: Path, *, keep: Mapping[str, int] | None = None, pending: int = 4096, read_only: bool = False
+        self,
+        path: Path,
+        *,
+        keep: Mapping[str, int] | None = None,
+        most_bytes: int | None = None,
+        pending: int = 4096,
+        read_only: bool = False,
     ) -> None:
         self._path = path
         self._keep = dict(keep or {})
+        self._most_bytes = most_bytes
         self._puts: Counter[str] = Counter()
         self._turns = asyncio.Semaphore(pending)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -167,6 +177,17 @@ class SqliteFacts:
             self._puts[namespace] += 1
             if self._puts[namespace] % max(1, min(PRUNE_EVERY_MAX, limit // 8)) == 0:
                 database.execute(_PRUNE, (namespace, limit))
+            if self._most_bytes is not None and self._puts.total() % WEIGH_EVERY == 0:
+                self._lighten(database, self._most_bytes)
+
+    def _lighten(self, database: sqlite3.Connection, most_bytes: int) -> None:
+        left = 1
+        while left and _used_bytes(database) > most_bytes:
+            left = 0
+            for namespace in self._keep:
+                rows = int(database.execute(_COUNT, (namespace,)).fetchone()[0])
+                if rows:
+                    left += database.execute(_PRUNE, (namespace, rows - rows // 8 - 1)).rowcount
 
 
 def encode(value: Any) -> bytes:
@@ -207,6 +228,12 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _used_bytes(database: sqlite3.Connection) -> int:
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, size = (int(database.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    return (pages - free) * size
 
 
 def _value(row: tuple[bytes] | None) -> bytes | None:

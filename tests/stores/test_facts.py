@@ -180,3 +180,15 @@ async def test_a_kill_loses_nothing_that_was_promised(tmp_path: Path) -> None:
         facts = SqliteFacts(path)
         assert [await facts.get("n", str(n)) for n in promised] == promised
         await facts.close()
+
+
+async def test_long_values_do_not_take_the_disk(tmp_path: Path) -> None:
+    facts = SqliteFacts(tmp_path / "facts.sqlite3", keep={"snapshot": 100_000}, most_bytes=4 << 20)
+    await facts.put("first_seen", "kept", "for ever")
+    for number in range(400):
+        await facts.put("snapshot", str(number), "x" * 100_000)
+    assert (tmp_path / "facts.sqlite3").stat().st_size < 12 << 20
+    assert await facts.get("snapshot", "0") is None
+    assert await facts.get("snapshot", "399") is not None
+    assert await facts.get("first_seen", "kept") == "for ever"
+    await facts.close()
