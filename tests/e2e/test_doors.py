@@ -41,7 +41,9 @@ def sealed(world, tmp_path_factory):
     overlay = root / "deny.yaml"
     overlay.write_text(json.dumps({"config": {"denylist": {"repos": {"patterns": {"**": True}}}}}))
     with SimulatorThread(world) as hub:
-        process = GatewayProcess(hub, root / "state", "--policy-data", str(overlay))
+        # A limited request would prove nothing of its door.
+        limits = "[limits]\nsubject_rate = 0\naddress_rate = 0\n"
+        process = GatewayProcess(hub, root / "state", "--policy-data", str(overlay), config=limits)
         yield hub, process
         process.stop()
 

@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from gateway.http.metrics import Metrics
+from gateway.http.ops import Ops
+
+
+@pytest.fixture
+def troubles():
+    return {"ledger": "", "policy": ""}
+
+
+@pytest.fixture
+def ops(troubles):
+    def check(name):
+        async def ask():
+            return troubles[name]
+
+        return ask
+
+    return Ops({name: check(name) for name in troubles}, Metrics())
+
+
+async def answered(ops, target, method="GET"):
+    response = await ops.answer(method, target)
+    return response.status, response.body
+
+
+async def test_alive_says_nothing_of_what_it_can(ops, troubles):
+    troubles["ledger"] = "broken"
+    status, body = await answered(ops, "/health")
+    assert (status, json.loads(body)) == (200, {"status": "alive"})
+
+
+async def test_ready_only_while_everything_is_well(ops, troubles):
+    assert (await answered(ops, "/ready"))[0] == 200
+    for name in troubles:
+        troubles[name] = f"the {name} is ill"
+        status, body = await answered(ops, "/ready")
+        assert status == 503
+        assert json.loads(body)["checks"][name] == f"the {name} is ill"
+        troubles[name] = ""
+    assert (await answered(ops, "/ready"))[0] == 200
+
+
+async def test_not_ready_while_draining(ops):
+    ops.draining = True
+    status, body = await answered(ops, "/ready")
+    assert status == 503
+    assert "draining" in json.loads(body)["checks"]["gateway"]
+    assert (await answered(ops, "/health"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/health/", "/health?x", "//health", "/Health", "/metrics/..", "/ready#", "/api/health"]
+)
+def test_only_the_exact_targets_are_operators_routes(ops, target):
+    assert ops.answer("GET", target) is None
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "CONNECT"])
+def test_they_are_read_only(ops, method):
+    assert ops.answer(method, "/health") is None
+
+
+async def test_readiness_stands_in_the_metrics(ops, troubles):
+    await answered(ops, "/ready")
+    assert b"gateway_ready 1.0" in (await answered(ops, "/metrics"))[1]
+    troubles["policy"] = "gone"
+    await answered(ops, "/ready")
+    assert b"gateway_ready 0.0" in (await answered(ops, "/metrics"))[1]
