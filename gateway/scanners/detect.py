@@ -40,7 +40,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 _PROBE_OPCODES = 3_000_000
 _PROBE_STREAMS = 16
 # Text can hold these by chance; none of them runs anything.
-_IDLE_EVENTS = frozenset({"pickle.memo-index", "pickle.frame-straddle", "pickle.out-of-band"})
+_IDLE_EVENTS = frozenset({"pickle.memo-index", "pickle.frame-overrun", "pickle.out-of-band"})
 
 # What a name promises, where a loader trusts the name: content of another format is a lie.
 PROMISES: dict[str, frozenset[str]] = {

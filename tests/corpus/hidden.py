@@ -86,6 +86,7 @@ def samples() -> dict[str, bytes]:
         "interleaved.bin": _interleaved(),
         "interleaved.pkl.gz": gzip.compress(_interleaved()),
         "opcodes.joblib": _HEAD + _WRAPPER + b"0" + b"N0" * 2_050_000 + _ACT + b".",
+        **{f"odd/{name}.bin": data for name, data in odd_numbers().items()},
         **{f"sealed.{ext}": head + bytes(64) for ext, head in _SEALED.items()},
         **{
             f"disguised.{ext}": gzip.compress(b"anything") for ext in ("bin", "pt", "pth", "ckpt", "safetensors", "dat")
@@ -115,4 +116,16 @@ def harmless() -> dict[str, bytes]:
             ("a.npy", array(bytes(8), "'<i8'")), ("b.npy", array(bytes(_PAD_BYTES), "'|u1'", f"({_PAD_BYTES},)"))
         ),
         "pictures.zip": _npz(("a.png", b"\x89PNG\r\n\x1a\n" + bytes(_PAD_BYTES))),
+    }
+
+
+def odd_numbers() -> dict[str, bytes]:
+    """Streams that the C unpickler follows past a number, or a frame, on which a plainer reader stops; no PROTO first."""
+    short_frame = b"\x95" + struct.pack("<Q", 4)
+    return {
+        "float-with-nul": b"F1.0\x00zz\n0" + _ACT + b".",
+        "empty-int": b"I\x00\n0" + _ACT + b".",
+        "empty-int-and-more": b"I\x00zz\n0" + _ACT + b".",
+        "line-across-a-frame": short_frame + b"Lx'01999\n0" + _ACT + b".",
+        "float-across-a-frame": short_frame + b"NF\\'01\n0" + _ACT + b".",
     }

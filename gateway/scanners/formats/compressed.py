@@ -24,8 +24,10 @@ _CHUNK_BYTES = 64 * 1024
 _LZMA_MEMORY_BYTES = 128 * 1024 * 1024
 _BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
 _WRAPPERS = frozenset(
-    (".gz", ".bgz", ".tgz", ".z", ".zlib", ".bz2", ".tbz", ".tbz2", ".xz", ".txz", ".lzma")
-    + (".zst", ".zstd", ".tzst", ".lz4", ".lzo", ".7z", ".rar", ".tar")
+    [
+        *(".gz", ".bgz", ".tgz", ".z", ".zlib", ".bz2", ".tbz", ".tbz2", ".xz", ".txz", ".lzma"),
+        *(".zst", ".zstd", ".tzst", ".lz4", ".lzo", ".7z", ".rar", ".tar"),
+    ]
 )
 _DATA = frozenset(PROMISED_BY_SUFFIX) - {".npy", ".npz", ".keras", ".h5", ".hdf5", ".py"} | {".tar"}
 

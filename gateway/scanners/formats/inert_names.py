@@ -81,7 +81,7 @@ def _textual_format(head: bytes, tail: bytes, promised: str) -> str:
     if start.startswith(b"<?xml") or (start.startswith(b"<") and promised == ""):
         # XML is read by entity-expanding parsers (PMML, OpenVINO): only SVG is an inert kind of it.
         return "image" if b"<svg" in head.lower() else "unknown"
-    if start.startswith(b"<svg"):
+    if start.startswith(b"<svg") or (promised == "image" and start.startswith(b"<!--") and b"<svg" in head.lower()):
         return "image"
     if start.startswith(b"tree\nversion="):
         return "unknown"  # a LightGBM model, for which there is no reader here

@@ -33,6 +33,7 @@ _EVENTS: dict[str, tuple[FindingClass, Severity, str]] = {
         Severity.HIGH,
         "has operands that cross the end of a frame: loaders read them differently",
     ),
+    "pickle.frame-overrun": (FindingClass.AMBIGUITY, Severity.HIGH, "has a frame that runs past the end of the file"),
     "pickle.memo-index": (
         FindingClass.DOS,
         Severity.MEDIUM,

@@ -25,6 +25,7 @@ class Cursor:
         self._at = 0
         self._frame_end = 0
         self.straddles = 0
+        self.overruns = 0
 
     @property
     def offset(self) -> int:
@@ -43,10 +44,12 @@ class Cursor:
 
         CPython's C unpickler, reading from a file object, takes a whole frame into its buffer and drops what is left of
         it when an operand crosses the frame's end: the same bytes then mean something else than without a file object.
-        `straddles` counts such operands, and frames that run past the file, where unpicklers disagree as well.
+        `straddles` counts such operands, `overruns` frames that run past the file, where unpicklers disagree as well.
         """
         end = self.offset + length
-        if self.offset < self._frame_end < end or end > self._reader.size:
+        if end > self._reader.size:
+            self.overruns += 1
+        elif self.offset < self._frame_end < end:
             self.straddles += 1
         self._frame_end = max(self._frame_end, end)
 

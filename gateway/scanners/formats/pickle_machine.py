@@ -51,6 +51,8 @@ def run(reader: Reader, start: int, budget: OpcodeBudget) -> Program:
         program.end = "limit"
     if cursor.straddles:
         machine.event("pickle.frame-straddle")
+    if cursor.overruns:
+        machine.event("pickle.frame-overrun")
     program.opcodes = budget.opcodes - left
     budget.opcodes = left
     program.end_offset = cursor.offset
@@ -74,7 +76,11 @@ def _frame(m: Machine) -> None:
 
 def _int(m: Machine) -> None:
     raw = m.cursor.line()
-    m.push(PLAIN if raw is None or raw in {b"00", b"01"} else m.integer(raw, 0))
+    if raw is not None and raw[:1] == b"\0":
+        m.doubt()  # for the C unpickler an empty number is 0; the pure one raises
+        m.push(PLAIN)
+    else:
+        m.push(PLAIN if raw is None or raw in {b"00", b"01"} else m.integer(raw, 0))
 
 
 def _long(m: Machine) -> None:
@@ -92,7 +98,7 @@ def _signed_length(m: Machine) -> int:
 def _float(m: Machine) -> None:
     raw = m.cursor.line()
     try:
-        float(raw if raw is not None else b"0")
+        float(raw.split(b"\0", 1)[0] if raw is not None else b"0")
     except ValueError as error:
         raise MalformedPickle("not a number") from error
     m.push(PLAIN)
