@@ -11,13 +11,16 @@ from gateway.enforcement.fill import Fill
 from gateway.ports import BlobStore, Upstream
 
 MOST_FILLS = 32
+MOST_SMALL = 16
+SMALL_BYTES = 8 * 1024 * 1024
 
 
 class Fills:
     """The fills under way, by digest: an equal digest joins, whatever the repo it is asked through.
 
     `ended` is told of each fill that is over; `pause` waits between two tries (seconds). At most `most` run at once:
-    connections to the hub must be left for questions and range reads.
+    connections to the hub must be left for questions and range reads. Files of at most 8 MiB have turns of their own:
+    a config must not wait for hours behind checkpoints.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Fills:
         self._store = store
         self._upstream = upstream
         self._turns = asyncio.Semaphore(most)
+        self._small_turns = asyncio.Semaphore(MOST_SMALL)
         self._background = background
         self._ended = ended
         self._pause = pause
@@ -52,7 +56,7 @@ class Fills:
 
     async def _run(self, key: str, fill: Fill) -> None:
         try:
-            async with self._turns:
+            async with self._small_turns if fill.size_bytes <= SMALL_BYTES else self._turns:
                 await fill.run()
         except asyncio.CancelledError:
             fill.give_up()

@@ -296,7 +296,7 @@ async def test_bytes_before_staging_are_not_there(bench):
 
 async def test_only_so_many_transfers_run_at_once_and_a_stop_reaches_those_that_wait(bench):
     fills = Fills(bench.store, bench.upstream, bench.background, bench.integrity.ended, most=1)
-    first, second, third = (bench.add(f"a/r{n}", "x.bin", Sparse(MIB, seed=16 + n)) for n in range(3))
+    first, second, third = (bench.add(f"a/r{n}", "x.bin", Sparse(9 * MIB, seed=16 + n)) for n in range(3))
     stall = bench.sim.faults.add(Fault(path="a/r0/*", host="cdn", stall_at=MIB // 2, stall_gate=Gate()))
     running, waiting = fills.start(first, A), fills.start(second, A)
     await stall.stall_gate.reached()
@@ -306,9 +306,21 @@ async def test_only_so_many_transfers_run_at_once_and_a_stop_reaches_those_that_
     await waiting.wait_committed()
     held = bench.sim.faults.add(Fault(path="a/r2/*", host="cdn", stall_at=MIB // 2, stall_gate=Gate()))
     fills.start(third, A)
-    last = fills.start(bench.add("a/r3", "x.bin", Sparse(MIB, seed=20)), A)
+    last = fills.start(bench.add("a/r3", "x.bin", Sparse(9 * MIB, seed=20)), A)
     await held.stall_gate.reached()
     await bench.background.close()
     with pytest.raises(StoreError) as raised:
         await last.wait_committed()
     assert raised.value.code == "gateway/stopping"
+
+
+async def test_a_small_file_does_not_wait_behind_large_ones(bench):
+    fills = Fills(bench.store, bench.upstream, bench.background, bench.integrity.ended, most=1)
+    stall = bench.sim.faults.add(Fault(path="a/large/*", host="cdn", stall_at=MIB, stall_gate=Gate()))
+    large = fills.start(bench.add("a/large", "x.bin", Sparse(9 * MIB, seed=21)), A)
+    await stall.stall_gate.reached()
+    small = fills.start(bench.add("a/small", "config.json", b"{}", lfs=False), A)
+    assert (await small.wait_committed()).size_bytes == 2
+    assert not large.is_over
+    stall.stall_gate.open()
+    await large.wait_committed()
