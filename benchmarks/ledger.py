@@ -1,16 +1,12 @@
 """Microseconds per ledger record: written and durable, at 1, 16 and 64 concurrent tasks.
 
-    python benchmarks/ledger.py [--directory DIR] [--rounds 5] [--json]
-
 Cells are interleaved round by round; each prints the median of its rounds. CPU is that of the whole process (loop and
 sync thread). `bare` is the same loop with a future that the next turn resolves: what waiting costs without a ledger.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import resource
 import statistics
 import tempfile
@@ -18,10 +14,10 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
+from benchmarks.report import Options, Table
 from gateway.clock import SystemClock
 from gateway.domain.record import Durability, Record, RecordKind
 from gateway.ledger.encode import Encoder
@@ -67,9 +63,9 @@ def cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def measure(write: Callable[[Record], Awaitable[None]], tasks: int) -> dict[str, float]:
+async def measure(write: Callable[[Record], Awaitable[None]], tasks: int, share: int) -> dict[str, float]:
     """CPU and wall microseconds per record, and the wait of one record in milliseconds (p50, p99)."""
-    each = RECORDS[tasks] // tasks
+    each = RECORDS[tasks] // tasks // share
     records = [sample(number) for number in range(each)]
     waits: list[float] = []
 
@@ -99,7 +95,7 @@ async def bare(_: Record) -> None:
     await future
 
 
-async def cells(directory: Path, rounds: int) -> dict[str, dict[str, float]]:
+async def cells(directory: Path, rounds: int, share: int = 1) -> dict[str, dict[str, float]]:
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(rounds):
         ledger = SegmentLedger(directory / str(number), "bench", SystemClock())
@@ -107,8 +103,8 @@ async def cells(directory: Path, rounds: int) -> dict[str, dict[str, float]]:
         for tasks in TASKS:
             for durability in Durability:
                 write = partial(ledger.record, durability=durability)
-                found.setdefault(f"{durability.value} / {tasks}", []).append(await measure(write, tasks))
-            found.setdefault(f"bare / {tasks}", []).append(await measure(bare, tasks))
+                found.setdefault(f"{durability.value} / {tasks}", []).append(await measure(write, tasks, share))
+            found.setdefault(f"bare / {tasks}", []).append(await measure(bare, tasks, share))
         await ledger.close()
     return {
         name: {key: statistics.median(each[key] for each in measured) for key in measured[0]}
@@ -133,24 +129,13 @@ def steps(directory: Path) -> dict[str, float]:
     return {"payload_bytes": len(payload), "encode_us": encode_us, "link_us": link_us, "verify_us": verify_us}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--directory", type=Path, help="where to write (default: a temporary directory)")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=args.directory) as name:
-        directory = Path(name)
-        results: dict[str, Any] = {"cells": uvloop.run(cells(directory, args.rounds)), "steps": steps(directory)}
-    if args.json:
-        print(json.dumps(results, indent=2))
-        return
-    print(f"{'class / tasks':16} {'CPU us':>8} {'wall us':>8} {'p50 ms':>8} {'p99 ms':>8}")
-    for cell, value in results["cells"].items():
-        numbers = (value["cpu_us"], value["wall_us"], value["p50_ms"], value["p99_ms"])
-        print(f"{cell:16} " + " ".join(f"{number:8.2f}" for number in numbers))
-    print(", ".join(f"{key} {value:.2f}" for key, value in results["steps"].items()))
-
-
-if __name__ == "__main__":
-    main()
+def run(options: Options) -> list[Table]:
+    """One row per durability class and number of tasks."""
+    with tempfile.TemporaryDirectory(dir=options.directory) as name:
+        found = uvloop.run(cells(Path(name), options.rounds, share=100 if options.quick else 1))
+        notes = ", ".join(f"{key} {value:.2f}" for key, value in steps(Path(name)).items())
+    table = Table("Ledger records", ("class / tasks", "CPU us", "wall us", "p50 ms", "p99 ms"), notes=[notes])
+    table.rows += [
+        (cell, value["cpu_us"], value["wall_us"], value["p50_ms"], value["p99_ms"]) for cell, value in found.items()
+    ]
+    return [table]
