@@ -22,7 +22,7 @@ from gateway.enforcement.codec import decision_from_json, decision_to_json
 from gateway.ports import Facts
 
 V = TypeVar("V")
-_RECENT_FILES = 200_000
+_RECENT_FILES = 250_000  # the largest revision must fit
 
 
 @dataclass(slots=True)

@@ -15,13 +15,22 @@ from cachetools import TTLCache
 
 from gateway.clock import Clock, rfc3339
 from gateway.domain.artifact import Repo
-from gateway.domain.errors import UpstreamNotFound, UpstreamRefused, UpstreamThrottled, UpstreamUnavailable
+from gateway.domain.errors import (
+    StoreError,
+    UpstreamNotFound,
+    UpstreamRefused,
+    UpstreamThrottled,
+    UpstreamUnavailable,
+)
 from gateway.domain.evidence import Snapshot
 from gateway.enforcement.background import SingleFlight
 from gateway.enforcement.codec import snapshot_from_json, snapshot_to_json
 from gateway.ports import Facts, Resolved, Upstream
 
-_HELD_FILES = 200_000  # snapshots in memory are bounded by the files they list
+# Snapshots in memory are bounded by the files they list. The largest that the hub's listing may have must fit: to read
+# one again for each of its files would keep the loop busy for seconds each time.
+_HELD_FILES = 250_000
+TOO_LARGE = "store/fact-invalid"  # of `Facts`: more than one fact may hold; the listing is fetched again when needed
 _STALE_AFTER_S = 3.0  # a client waits 10 s for a HEAD; with an older answer at hand the hub gets less
 _log = structlog.get_logger("resolving")
 
@@ -39,6 +48,10 @@ def fingerprint(snapshot: Snapshot) -> str:
     """sha256 over the facts of a snapshot, without download and like counters and the hub's raw JSON."""
     bare = replace(snapshot, repo=replace(snapshot.repo, downloads=0, likes=0, last_modified=""), info={}, tree=())
     return hashlib.sha256(json.dumps(snapshot_to_json(bare), sort_keys=True).encode()).hexdigest()
+
+
+def _weight(known: Known) -> int:
+    return 100 + len(known.snapshot.revision.files)
 
 
 class Resolving:
@@ -68,7 +81,7 @@ class Resolving:
             10_000, min(ref_ttl_s, 10.0), time.monotonic
         )
         self._snapshots: TTLCache[tuple[Repo, str, Resolved], Known] = TTLCache(
-            _HELD_FILES, facts_ttl_s, time.monotonic, getsizeof=lambda known: 100 + len(known.snapshot.revision.files)
+            _HELD_FILES, facts_ttl_s, time.monotonic, getsizeof=_weight
         )
 
     async def resolve(self, repo: Repo, ref: str) -> Resolved:
@@ -128,7 +141,7 @@ class Resolving:
             facts = replace(facts, access="gateway_token")  # its bytes open only to the gateway's token (P7)
         snapshot = replace(snapshot, repo=facts)
         known = Known(snapshot, fingerprint(snapshot))
-        if len(snapshot.revision.files) < _HELD_FILES // 2:
+        if _weight(known) <= _HELD_FILES:
             self._snapshots[repo, ref, resolved] = known
         return known
 
@@ -148,5 +161,10 @@ class Resolving:
                 raise
             _log.warning("facts.stale", repo=str(repo), commit=resolved.commit)
             return kept
-        await self._facts.put("snapshot", stored, {"at_s": now_s, "snapshot": snapshot_to_json(snapshot)})
+        try:
+            await self._facts.put("snapshot", stored, {"at_s": now_s, "snapshot": snapshot_to_json(snapshot)})
+        except StoreError as error:
+            if error.code != TOO_LARGE:
+                raise
+            _log.warning("facts.not-kept", repo=str(repo), commit=resolved.commit, files=len(snapshot.revision.files))
         return snapshot

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.domain.artifact import RefKind, Repo, RepoType
-from gateway.domain.errors import UpstreamUnavailable
-from gateway.domain.evidence import Reachable, RepoFacts, RevisionFacts, Snapshot
+from gateway.domain.artifact import FileEntry, RefKind, Repo, RepoType
+from gateway.domain.errors import StoreError, UpstreamUnavailable
+from gateway.domain.evidence import FileFacts, Reachable, RepoFacts, RevisionFacts, Snapshot
 from gateway.enforcement.background import Background, SingleFlight
 from gateway.enforcement.resolving import Resolving
 from gateway.ports import Resolved
@@ -24,6 +24,7 @@ class Hub:
         self.is_up = True
         self.asked = 0
         self.facts = RepoFacts(REPO, "key", "corp")
+        self.files: tuple[FileFacts, ...] = ()
 
     async def resolve(self, repo, ref):
         self._check()
@@ -32,7 +33,7 @@ class Hub:
     async def snapshot(self, repo, ref, commit, access):
         self._check()
         self.asked += 1
-        revision = RevisionFacts(commit, ref, RefKind.BRANCH, Reachable.YES, "", ())
+        revision = RevisionFacts(commit, ref, RefKind.BRANCH, Reachable.YES, "", self.files)
         return Snapshot(replace(self.facts, access=access), revision)
 
     def _check(self) -> None:
@@ -105,3 +106,26 @@ async def test_what_only_the_token_shows_is_private_whatever_its_flags_say(bench
     bench.hub.facts = replace(bench.hub.facts, private=False, gated=gated)
     assert (await bench.known("gateway_token")).snapshot.repo.private
     assert not (await bench.known("anonymous")).snapshot.repo.private
+
+
+async def test_a_huge_revision_is_held_and_not_read_anew_for_each_of_its_files(bench):
+    bench.hub.files = tuple(FileFacts(FileEntry(f"{n}.txt", 1, "a" * 40), "text") for n in range(200_000))
+    resolving = bench.resolving()
+    first = await resolving.snapshot(REPO, "main", Resolved(COMMIT, "anonymous"))
+    assert await resolving.snapshot(REPO, "main", Resolved(COMMIT, "anonymous")) is first
+
+
+@pytest.mark.parametrize("code", ["store/fact-invalid", "store/facts"])
+async def test_a_listing_that_is_too_large_to_be_kept_is_used_all_the_same(bench, code):
+    class Full(MemoryFacts):
+        async def put(self, namespace, key, value):
+            if namespace == "snapshot":
+                raise StoreError("no", code=code)
+            await super().put(namespace, key, value)
+
+    bench.facts = Full()
+    if code == "store/fact-invalid":
+        assert (await bench.known()).snapshot.revision.commit == COMMIT
+    else:
+        with pytest.raises(StoreError):
+            await bench.known()
