@@ -31,10 +31,23 @@ def _node(node: Node, tree: ModuleTree) -> Iterator[str]:
         literal = word_at(tree.module, node.fields["span"])
         if not _INTEGER.match(literal) or not -(2**63) <= int(literal) < 2**63:
             yield f"{literal}: only integers of 64 bit mean the same in both engines"
+    elif node.kind == "NotExpr":
+        yield from _negated(as_node(node.fields["expr"]))
     elif node.kind == "Call":
         check = _CALLS.get(dotted(path_of(node.fields["fcn"])))
         if check is not None:
             yield from check(node.fields["params"])
+
+
+def _negated(asked: Node | None) -> Iterator[str]:
+    """Only for the type tests: elsewhere the tree does not tell whether the argument is sure to be there."""
+    if asked is None or asked.kind != "Call" or not asked.fields["params"]:
+        return
+    name, argument = dotted(path_of(asked.fields["fcn"])), as_node(asked.fields["params"][0])
+    if name.startswith("is_") and argument is not None and argument.kind in {"RefDot", "RefBrack"}:
+        yield (
+            f"`not {name}(…)` of a reference: where that is missing OPA drops the whole body; write object.get(…, null)"
+        )
 
 
 def _walk(arguments: list[Any]) -> Iterator[str]:

@@ -114,6 +114,8 @@ def resolve(tree: ModuleTree, table: Table, allowed: AbstractSet[str]) -> Iterat
                 if reference.arguments is None
                 else _call(reference, reference.arguments, tree, table, allowed)
             )
+            if mistake is None and rule.arity is not None and not tree.module.is_test:
+                mistake = _by_alias(reference, tree, table, own)
             if mistake:
                 yield f"{tree.place(reference.node)}: {mistake}"
 
@@ -155,6 +157,21 @@ def _reference(
     if root in loose or root in tree.imports:
         return None
     return f"{root} is no variable, rule or import here"
+
+
+def _by_alias(reference: Reference, tree: ModuleTree, table: Table, own: AbstractSet[str]) -> str | None:
+    """In a function regorus reads another package's rule as undefined where it is named by the import's alias.
+
+    Not asked of tests: there an undefined value is a failure that everybody sees.
+    """
+    root = reference.path[0]
+    if reference.arguments is not None or root in own or root not in tree.imports:
+        return None
+    target = tree.imports[str(root)] + reference.path[1:]
+    if not any(rule.arity is None for name in table.matches(target) for rule in table.rules[name]):
+        return None
+    name = dotted(reference.path)
+    return f"a function reads the rule {name} by an alias, undefined in regorus at times; write {dotted(target)}"
 
 
 def _unknown(path: RefPath, table: Table) -> str | None:

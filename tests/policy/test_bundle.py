@@ -100,6 +100,8 @@ def test_equal_content_has_equal_digests_and_a_change_changes_one(tmp_path: Path
         ("p if {\n\tsome x\n\tinput.y\n}", "x is declared and never used"),
         ("a.b contains x if some x in input.y", "no partial set at a dotted name"),
         ("p := $`{input.x}`", "lib/extra.rego:5:6"),
+        ("p if not is_string(input.x)", "lib/extra.rego:5:6: `not is_string(…)` of a reference"),
+        ("f(row) if {\n\tcount(row) > 0\n\tnot is_object(row[0])\n}", "lib/extra.rego:7:2: `not is_object(…)`"),
         ("p := {", "lib/extra.rego:6:1"),
     ],
 )
@@ -108,8 +110,39 @@ def test_refuses_what_the_engines_do_not_agree_on(tmp_path: Path, body: str, wor
 
 
 @pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            "f(x) if {\n\tx == 1\n\twords.special\n}",
+            "lib/extra.rego:8:2: a function reads the rule words.special by an alias",
+        ),
+        ("f(x) := 1 if {\n\tnot words.special\n\tx == 1\n}", "write data.gateway.lib.words.special"),
+        ("f(x) := words[x]", "a function reads the rule"),
+        ("f(x) := {y | some y in x; words.special}", "a function reads the rule words.special"),
+    ],
+)
+def test_refuses_a_rule_read_by_an_alias_in_a_function(tmp_path: Path, body: str, words: str) -> None:
+    assert words in mistakes(tmp_path, rule(body, "import data.gateway.lib.words\n"))
+
+
+@pytest.mark.parametrize(
     "body",
     [
+        "f(x) if {\n\tx == 1\n\tdata.gateway.lib.words.special\n}",
+        "f(words) := words.special",
+        'f(x) := words.reason(x, "b")',
+        "p if words.special",
+    ],
+)
+def test_takes_a_rule_by_its_full_path_and_functions_by_alias(tmp_path: Path, body: str) -> None:
+    tiny.load(tmp_path, rule(body, "import data.gateway.lib.words\n" if "words." in body else ""))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'p if not is_string(object.get(input.x, "y", null))',
+        "p contains x if {\n\tsome x in input.y\n\tnot is_string(x)\n}",
         "p contains x if some x in input.y",
         "p if {\n\twalk(input, [path, value])\n\tcount(path) > 1\n\tvalue == 1\n}",
         "p[k] := v if some k, v in input.y",
