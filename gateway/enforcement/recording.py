@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,7 @@ class Recording:
         self._scanner_set = scanner_set
         self._fold = RefusalFold()
         self._ranges = DeliveryFold()
+        self._writing: set[asyncio.Future[None]] = set()
 
     async def granted(
         self,
@@ -94,7 +96,10 @@ class Recording:
         remembered: bool = False,
         note: str = "",
     ) -> None:
-        """Record a refusal of any kind. Repeats of one by one subject are one record with a count per minute."""
+        """Record a refusal of any kind. Repeats of one by one subject are one record with a count per minute.
+
+        A decision that is not on record yet (`remembered` tells) always gets its own, since it will be remembered.
+        """
         extra = _evidence(reports)
         if request is None or request.repo is None:
             extra = {**extra, "method": context.method, "target": context.target[:_TARGET_CHARS]}
@@ -102,7 +107,8 @@ class Recording:
         if decision is not None:
             record = dataclasses.replace(record, **_of_decision(decision))
         record = dataclasses.replace(record, scanner_set=self._scanner_set, **_of_refusal(refusal))
-        if not self._fold.repeats(record):
+        is_first = decision is not None and not remembered
+        if not self._fold.repeats(record) or is_first:
             await self._ledger.record(record, Durability.WRITTEN if remembered else Durability.DURABLE)
         await self.flush(everything=False)
 
@@ -113,7 +119,18 @@ class Recording:
 
     async def flush(self, *, everything: bool = True) -> None:
         """Write what was gathered, repeats of refusals and ranges: those of past minutes, or all at the end."""
-        for record in (*self._fold.due(everything=everything), *self._ranges.due(everything=everything)):
+        records = (*self._fold.due(everything=everything), *self._ranges.due(everything=everything))
+        if records:
+            # They are counted nowhere else any more: a caller that is cancelled must not take them along.
+            writing = asyncio.ensure_future(self._write(records))
+            self._writing.add(writing)
+            writing.add_done_callback(self._writing.discard)
+            await asyncio.shield(writing)
+        if everything:
+            await asyncio.gather(*self._writing)
+
+    async def _write(self, records: Sequence[Record]) -> None:
+        for record in records:
             await self._ledger.record(record, Durability.WRITTEN)
 
     async def delivered(
