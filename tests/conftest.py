@@ -21,6 +21,7 @@ def _missing():
     return missing
 
 
+@pytest.hookimpl(trylast=True)  # after -m has chosen
 def pytest_collection_modifyitems(config, items):
     missing = _missing()
     absent = [item for item in items if any(item.get_closest_marker(marker) for marker in missing)]
