@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from gateway.shipped import rego_dir
+from gateway.simulator.faults import Fault
 from gateway.simulator.samples import sample_world
 from gateway.simulator.thread import SimulatorThread
 from tests.e2e.harness import GatewayProcess, cli
@@ -115,3 +116,14 @@ def test_a_question_that_is_too_long_is_refused_and_not_answered_as_if_the_files
     answer = gateway.get("/api/models/demo/good-safetensors/paths-info/main", "POST", headers, data)
     assert answer.status == 404
     assert "larger than" in answer.headers["X-Error-Message"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_trouble_at_the_download_host_is_trouble_and_not_absence(setup, status):
+    """A 404 or a code of the hub's would make clients believe that the repo or file is gone (P5)."""
+    hub, gateway, _ = setup
+    codes = {"X-Error-Code": "RepoNotFound"}
+    with hub.faults.during(Fault(path="demo/good-torch/*", host="cdn", status=status, headers=codes)):
+        answer = gateway.get("/demo/good-torch/resolve/main/pytorch_model.bin")
+    assert answer.status == 502
+    assert "X-Error-Code" not in answer.headers

@@ -15,6 +15,7 @@ from gateway.hubs.huggingface.backoff import throttled, wait_of
 
 _ABSENT = {"RepoNotFound": "repo", "RevisionNotFound": "revision", "EntryNotFound": "entry"}
 _PASSING = frozenset({408, 500, 502, 503, 504})
+DELIVERY_REFUSED = "upstream/unexpected-status"
 _DISABLED = "access to this resource is disabled"
 
 
@@ -53,6 +54,16 @@ def error_of(status: int, headers: Mapping[str, str], *, missing: str, with_toke
     if status in _PASSING:
         return PassingTrouble(f"The hub answered {status}.", timeout=status in (408, 504))
     return UpstreamUnavailable(f"The hub answered {status}, which is not expected.", code="upstream/unexpected-status")
+
+
+def delivery_error(status: int, headers: Mapping[str, str]) -> UpstreamError:
+    """The error that a status of 400 or more of a download host means: only the hub itself says what is absent or
+    refused, and clients would believe it of anybody."""
+    if status == 429:
+        return throttled(wait_of(status, headers))
+    if status in _PASSING:
+        return PassingTrouble(f"The hub's download host answered {status}.", timeout=status in (408, 504))
+    return UpstreamUnavailable(f"The hub's download host answered {status}.", code=DELIVERY_REFUSED)
 
 
 def absent(what: str) -> UpstreamNotFound:

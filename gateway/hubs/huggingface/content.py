@@ -14,8 +14,8 @@ from yarl import URL
 
 from gateway.clock import Clock
 from gateway.domain.artifact import Artifact, Span
-from gateway.domain.errors import IntegrityError, UpstreamNotFound, UpstreamRefused, UpstreamUnavailable
-from gateway.hubs.huggingface.answers import PassingTrouble
+from gateway.domain.errors import IntegrityError, UpstreamUnavailable
+from gateway.hubs.huggingface.answers import DELIVERY_REFUSED, PassingTrouble
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.network import ANONYMOUS, GATEWAY_TOKEN, Answer, Network, translated
 from gateway.hubs.huggingface.signatures import expires_at_s
@@ -93,7 +93,9 @@ class Content:
             return await self._ask_hub(artifact, access, span)
         try:
             answer = await self._send(place.url, ANONYMOUS, artifact, span, place.etag)
-        except (UpstreamNotFound, UpstreamRefused):
+        except UpstreamUnavailable as error:
+            if error.code != DELIVERY_REFUSED:
+                raise
             # The signature ran out early: only the hub can say whether the file is still there for us.
             self._places.pop((artifact, access), None)
             return await self._ask_hub(artifact, access, span)

@@ -15,7 +15,7 @@ from yarl import URL
 from gateway import __version__
 from gateway.domain.errors import UpstreamError, UpstreamUnavailable
 from gateway.hubs.huggingface.addresses import AddressRefused, GuardedResolver, HostGuard
-from gateway.hubs.huggingface.answers import PassingTrouble, error_of, may_pass
+from gateway.hubs.huggingface.answers import PassingTrouble, delivery_error, error_of, may_pass
 from gateway.hubs.huggingface.backoff import Patience, SharedBackoff, Sleep
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.limits import malformed, parse_json, read_bounded
@@ -171,6 +171,8 @@ class Network:
             self._backoff.note(bucket, response.status, response.headers)
             if response.status >= 400:
                 await _discard(response)
+                if not is_own:
+                    raise delivery_error(response.status, response.headers)
                 raise error_of(response.status, response.headers, missing=missing, with_token=with_token)
             return Answer(response, tuple(own_headers), url)
         raise UpstreamUnavailable("The hub redirects in a circle.", code="upstream/redirect-refused")
