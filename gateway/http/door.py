@@ -38,7 +38,6 @@ BODY_WAIT_S = 10.0
 _TOO_LARGE = bytes(BODY_BYTES + 1)  # one byte more than any route reads
 _LOCAL = frozenset({RequestKind.WHOAMI, RequestKind.TELEMETRY, RequestKind.HARNESSES})
 _NO_CREDENTIAL = frozenset({RequestKind.TELEMETRY, RequestKind.HARNESSES})
-_log = structlog.get_logger("access")
 
 
 class Door:
@@ -67,6 +66,7 @@ class Door:
         self._metrics = metrics
         self._trusted = tuple(trusted)
         self._background = background
+        self._log = structlog.get_logger("access").bind()  # made once: the lazy logger is made anew with each line
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -79,11 +79,11 @@ class Door:
             response.headers["X-Request-Id"] = request_id
             response.headers[hdrs.SERVER] = "model-gateway"
         self._metrics.answered(route[0], response.status, seconds)
-        _log.info(
+        self._log.info(
             "request",
             request_id=request_id,
             method=request.method,
-            target=request.message.path[:512],
+            target=request.raw_path[:512],
             status=response.status,
             route=route[0],
             ms=round(seconds * 1000, 2),
@@ -107,7 +107,7 @@ class Door:
         return response
 
     async def _route(self, request: web.BaseRequest, request_id: str, route: list[str]) -> web.StreamResponse:
-        target = request.message.path
+        target = request.raw_path
         if (ops := self._ops.answer(request.method, target)) is not None:
             return await ops
         method = request.method
