@@ -27,7 +27,7 @@ from gateway.enforcement.deciding import Decided, Deciding
 from gateway.enforcement.forwarding import Forwarding
 from gateway.enforcement.gathering import Gathering
 from gateway.enforcement.memory import HotMemory
-from gateway.enforcement.recording import Recording
+from gateway.enforcement.recording import GrantRecord, Recording, grant_of
 from gateway.enforcement.refusing import (
     Progress,
     denied_by_evidence,
@@ -48,11 +48,14 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What admission found: the grant or the refusal, the decisions behind it (the last one decided), the evidence."""
+    """What admission found: the grant or the refusal, the decisions behind it (the last one decided), the evidence.
+
+    `grant`: what repeats of a grant record alike, built once for those that are remembered."""
 
     result: Granted | Refusal
     decided: tuple[Decided, ...] = ()
     reports: tuple[ScanReport, ...] = ()
+    grant: GrantRecord | None = None
 
     @property
     def decision(self) -> Decision | None:
@@ -201,7 +204,9 @@ class Admission:
             if not (repeat or decided.remembered):
                 await self._recording.decided(context, request, decided.decision, _commit_of(answer.result))
         if isinstance(answer.result, GrantedFile | GrantedListing):
-            await self._recording.granted(context, request, answer.result, remembered=repeat, reports=reports)
+            await self._recording.granted(
+                context, request, answer.result, remembered=repeat, reports=reports, grant=answer.grant
+            )
         else:
             await self._recording.refused(
                 context, request, answer.result, decision=answer.decision, reports=reports, remembered=repeat
@@ -246,7 +251,7 @@ def _slim(answer: Answer) -> Answer:
     """What a repeat needs: the grant, or the refusal and the decision that is recorded with it. The lists of files of
     revision decisions are long, and held elsewhere."""
     if isinstance(answer.result, GrantedFile | GrantedListing):
-        return Answer(answer.result)
+        return Answer(answer.result, grant=grant_of(answer.result))
     return Answer(answer.result, tuple(replace(d, decision=replace(d.decision, files={})) for d in answer.decided[-1:]))
 
 

@@ -21,6 +21,26 @@ _FINDINGS_SHOWN = 20
 _TARGET_CHARS = 512
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class GrantRecord:
+    """The part of an allow's record that repeats of it share; fields as in `domain.record.Record`."""
+
+    effect: str
+    commit: str
+    decision_id: str
+    reasons: tuple[dict[str, Any], ...]
+    warnings: tuple[dict[str, Any], ...]
+    waived: tuple[dict[str, Any], ...]
+    engine: str
+    policy_digest: str
+    data_digest: str
+    input_digest: str
+    repo: str = ""
+    path: str = ""
+    digest: str = ""
+    size_bytes: int = 0
+
+
 class Recording:
     """`scanner_set` names the scanners and versions whose reports the decisions stand on."""
 
@@ -39,36 +59,45 @@ class Recording:
         *,
         remembered: bool,
         reports: Sequence[ScanReport] = (),
+        grant: GrantRecord | None = None,
     ) -> None:
-        """Record an allow. Durable when it is the first, or when a delivery of more than 1 MiB starts."""
-        decision = granted.decision
-        record = dataclasses.replace(
-            self._base(context, request),
+        """Record an allow. Durable when it is the first, or when a delivery of more than 1 MiB starts.
+
+        `grant` is `grant_of(granted)` where it is at hand: the hot path builds it once per remembered answer.
+        """
+        grant = grant or grant_of(granted)
+        subject = context.subject
+        record = Record(
             kind=RecordKind.DECISION,
-            effect=decision.effect.value,
+            request_id=context.request_id,
+            decision_id=grant.decision_id,
+            subject=subject.id,
+            subject_kind=subject.kind.value,
+            groups=tuple(sorted(subject.groups)),
+            client=_client(context),
+            address=context.address,
+            action=request.action.value,
+            route=request.kind.value,
+            repo=grant.repo or str(request.repo),
+            ref=request.ref,
+            commit=grant.commit,
+            path=grant.path or request.path,
+            digest=grant.digest,
+            size_bytes=grant.size_bytes,
+            effect=grant.effect,
+            reasons=grant.reasons,
+            warnings=grant.warnings,
+            waived=grant.waived,
+            engine=grant.engine,
+            policy_digest=grant.policy_digest,
+            data_digest=grant.data_digest,
+            scanner_set=self._scanner_set,
+            input_digest=grant.input_digest,
             remembered=remembered,
             extra=_evidence(reports),
-            **_of_decision(decision),
         )
-        big = False
-        if isinstance(granted, GrantedFile):
-            entry = granted.artifact.entry
-            record = dataclasses.replace(
-                record,
-                repo=str(granted.artifact.repo),
-                commit=granted.artifact.commit,
-                path=entry.path,
-                digest=f"sha256:{granted.sha256}",
-                size_bytes=entry.size_bytes,
-            )
-            big = context.method == "GET" and entry.size_bytes > DURABLE_DELIVERY_BYTES
-        else:
-            record = dataclasses.replace(record, commit=granted.snapshot.revision.commit)
-        durable = big or not remembered
-        await self._ledger.record(
-            dataclasses.replace(record, scanner_set=self._scanner_set),
-            Durability.DURABLE if durable else Durability.WRITTEN,
-        )
+        big = context.method == "GET" and isinstance(granted, GrantedFile) and grant.size_bytes > DURABLE_DELIVERY_BYTES
+        await self._ledger.record(record, Durability.WRITTEN if remembered and not big else Durability.DURABLE)
 
     async def decided(self, context: RequestContext, request: HubRequest, decision: Decision, commit: str) -> None:
         """Record the decision on a revision behind that on one of its files, whose record comes next and is durable:
@@ -176,7 +205,7 @@ class Recording:
             subject=subject.id,
             subject_kind=subject.kind.value,
             groups=tuple(sorted(subject.groups)),
-            client=f"{context.client.name}/{context.client.version}" if context.client.name else "",
+            client=_client(context),
             address=context.address,
             action=request.action.value if request is not None else "",
             route=request.kind.value if request is not None else "",
@@ -184,6 +213,27 @@ class Recording:
             ref=request.ref if request is not None else "",
             path=request.path if request is not None else "",
         )
+
+
+def grant_of(granted: Granted) -> GrantRecord:
+    """What every record of this grant has in common."""
+    parts = _of_decision(granted.decision)
+    if isinstance(granted, GrantedFile):
+        entry = granted.artifact.entry
+        return GrantRecord(
+            effect=granted.decision.effect.value,
+            repo=str(granted.artifact.repo),
+            commit=granted.artifact.commit,
+            path=entry.path,
+            digest=f"sha256:{granted.sha256}",
+            size_bytes=entry.size_bytes,
+            **parts,
+        )
+    return GrantRecord(effect=granted.decision.effect.value, commit=granted.snapshot.revision.commit, **parts)
+
+
+def _client(context: RequestContext) -> str:
+    return f"{context.client.name}/{context.client.version}" if context.client.name else ""
 
 
 def _of_decision(decision: Decision) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
 _MAX_DEPTH = 8
+_KEYS_REMEMBERED = 1024
 
 _SECRETS = re.compile(
     r"""
@@ -23,6 +25,8 @@ _SECRETS = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+# Each way to match `_SECRETS` holds one of these, so that ordinary ASCII text need not be searched by the pattern.
+_HINTS = ("=", "%3d", "@", "bearer", "basic", "hf_", "api_org_", "mgw_", "eyj")
 _SECRET_KEYS = re.compile(
     r"(?:^|[_.-])(?:authorization|cookie|password|passwd|secret|token|credential|api[_-]?key|signature)s?$",
     re.IGNORECASE,
@@ -31,7 +35,13 @@ _SECRET_KEYS = re.compile(
 
 def redact(text: str) -> str:
     """`text` with every secret-looking part replaced. Idempotent."""
+    if text.isascii() and not _is_suspect(text.lower()):
+        return text
     return _SECRETS.sub(_replacement, text)
+
+
+def _is_suspect(lower: str) -> bool:
+    return any(hint in lower for hint in _HINTS)
 
 
 def _replacement(match: re.Match[str]) -> str:
@@ -47,7 +57,12 @@ def redact_event(_logger: object, _method: str, event: MutableMapping[str, Any])
 
 
 def _is_secret(key: object, value: object) -> bool:
-    return isinstance(key, str) and isinstance(value, str | bytes) and bool(_SECRET_KEYS.search(key)) and bool(value)
+    return isinstance(key, str) and isinstance(value, str | bytes) and _names_secret(key) and bool(value)
+
+
+@lru_cache(maxsize=_KEYS_REMEMBERED)
+def _names_secret(key: str) -> bool:
+    return _SECRET_KEYS.search(key) is not None
 
 
 def _cleaned(value: Any, depth: int) -> Any:

@@ -5,7 +5,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.identity.redaction import REDACTED, redact, redact_event
+from gateway.identity.redaction import _SECRETS, REDACTED, _replacement, redact, redact_event
 
 HUB = "hf_abcdefghijklmnopqrstuvwxyzABCDEFGH"
 OWN = "mgw_A-b_c0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
@@ -115,3 +115,30 @@ def test_what_refers_to_itself_ends() -> None:
     loop: list = []
     loop.append(loop)
     assert REDACTED in repr(redact_event(None, "info", {"loop": loop}))
+
+
+_PIECES = [
+    "bearer ",
+    "BASIC%20",
+    "x",
+    " ",
+    "?sig=",
+    "&Token%3D",
+    "%26code=",
+    "http://",
+    "me:pw",
+    "@",
+    "hf_",
+    "api_org_",
+    "mgw_",
+    "eyJ",
+    ".",
+    "abcdefghij",
+    "\u017f",
+    "\u212a",
+]
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=12).map("".join))
+def test_the_quick_look_at_ordinary_text_misses_nothing(text) -> None:
+    assert redact(text) == _SECRETS.sub(_replacement, text)
