@@ -25,9 +25,15 @@ build(scope, path, facts, effect) := {
 	"scope": scope,
 	"path": path,
 	"effect": effect,
-	"severity": facts.severity,
-	"message": text.line(facts.message, 480),
-	"remedy": text.line(facts.remedy, 360),
-	"evidence": text.line(facts.evidence, 200),
+	"severity": words(facts, "severity", 16),
+	"message": words(facts, "message", 480),
+	"remedy": words(facts, "remedy", 360),
+	"evidence": words(facts, "evidence", 200),
 	"until_ns": object.get(facts, "until_ns", 0),
 }
+
+# A fact that is missing or no text becomes null, which main.rego reports as system/rule-malformed. Were it undefined
+# instead, the body of the rule would be too, and a rule that refuses would be silent.
+words(facts, name, limit) := text.line(facts[name], limit) if is_string(object.get(facts, name, null))
+
+words(facts, name, _) := null if not is_string(object.get(facts, name, null))
