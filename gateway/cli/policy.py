@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     rego = (args.rego or rego_dir()).resolve()
     bundle = Bundle.load(rego, policy_data_dir(), args.profile, args.policy_data, with_tests=True)
     if args.policy_command == "check":
+        asyncio.run(_answer(bundle))
         _print_check(bundle, as_json=args.json)
         return EXIT_DONE
     from rich.console import Console
@@ -69,6 +70,23 @@ def run(args: argparse.Namespace) -> int:
         )
     _print_report(report, as_json=args.json)
     return EXIT_DONE if report.passed else EXIT_FAILED
+
+
+async def _answer(bundle: Bundle) -> None:
+    """Ask what a gateway asks before it serves: some mistakes show only in an evaluation. Raises ConfigError."""
+    from gateway.domain.errors import ConfigError
+    from gateway.policy import canary
+    from gateway.policy.embedded import EmbeddedEngine
+
+    engine = await EmbeddedEngine.start(bundle, workers=1)
+    try:
+        for query in canary.queries():
+            decision = await engine.decide(query)
+            if faults := [reason for reason in decision.reasons if reason.rule.startswith("system/")]:
+                words = "; ".join(f"{fault.message} [{fault.rule}]" for fault in faults)
+                raise ConfigError(f"the policy cannot answer a plain question: {words}", code="config/policy")
+    finally:
+        await engine.close()
 
 
 def _print_check(bundle: Bundle, *, as_json: bool) -> None:

@@ -77,7 +77,7 @@ class OpaServerEngine:
         except PolicyError as error:
             await engine.close()
             if error.code == "pdp/unavailable":
-                raise
+                raise PolicyError(f"{error}; policy.opa_url is {url}", code=error.code) from error
             raise ConfigError(
                 f"the policy cannot answer a plain question: {error} [{error.code}]", code="config/policy"
             ) from error

@@ -32,6 +32,16 @@ def test_a_typo_in_the_data_is_named_with_its_place(overlay, place, tmp_path):
     assert place in str(caught.value)
 
 
+def test_a_waiver_that_lacks_fields_is_told_which(tmp_path):
+    file = tmp_path / "mine.json"
+    waiver = {"rules": {"license/denied": True}, "scope": {"repo": 7}, "owner": "a", "approver": "b", "reason": "r"}
+    file.write_text(json.dumps({"waivers": {"w1": waiver}}))
+    with pytest.raises(ConfigError) as caught:
+        Bundle.load(rego_dir(), policy_data_dir(), "balanced", [file])
+    for words in ("waivers.w1: 'ticket' is a required property", "'expires' is a required", "waivers.w1.scope.repo"):
+        assert words in str(caught.value)
+
+
 def test_a_broken_schema_is_a_mistake_and_not_a_pass(tmp_path):
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas/data.schema.json").write_text('{"type": 3}')
