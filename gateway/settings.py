@@ -176,11 +176,24 @@ def _read(config: Path) -> dict[str, Any]:
         raise ConfigError(f"{config} is not valid TOML: {error}") from None
 
 
+# What a value that a pattern refused should have looked like: the pattern itself tells an operator nothing.
+_SHAPES: Mapping[str, str] = {
+    "server.listen": "must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080",
+    "server.public_url": "must be http(s)://HOST[:PORT], without a path",
+    "upstream.hub": "must be a short name of a-z, 0-9 and -",
+    "upstream.url": "must be http(s)://HOST[:PORT], without a path",
+    "policy.profile": "must be a name of a-z, 0-9 and -",
+    "policy.opa_url": "must be http(s)://HOST[:PORT], without a path",
+}
+
+
 def _sentence(error: ValidationError, config: Path | None) -> str:
     mistakes = []
     for item in error.errors(include_url=False, include_input=False):
         where = ".".join(str(part) for part in item["loc"])
         what = "is not a setting" if item["type"] == "extra_forbidden" else item["msg"]
+        if item["type"] == "string_pattern_mismatch":
+            what = _SHAPES.get(where, what)
         mistakes.append(f"{where}: {what}")
     return f"{len(mistakes)} mistake(s) in the settings{f' of {config}' if config else ''}: " + "; ".join(mistakes)
 
