@@ -12,6 +12,7 @@ from gateway.domain.errors import ConfigError
 from gateway.domain.subject import Client
 
 _PRODUCT = re.compile(r"([A-Za-z0-9_.@-]{1,64})/([A-Za-z0-9_.+-]{1,32})")
+_NEXT = re.compile(r"[; ]{1,2}" + _PRODUCT.pattern)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -38,9 +39,19 @@ def address_of(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
 
 
 def client_of(user_agent: str) -> Client:
-    """The first product of a User-Agent (RFC 9110 §10.1.5): a claim, kept for the record."""
+    """The first product of a User-Agent (RFC 9110 §10.1.5): a claim, kept for the record.
+
+    Where that one says no version, the next one that does: huggingface_hub sends `unknown/None; hf_hub/2.4.0; …`, and
+    `hf` sends `huggingface-cli/None; hf_hub/…`.
+    """
     match = _PRODUCT.match(user_agent)
-    return Client(match[1], match[2]) if match else Client()
+    if match is None:
+        return Client()
+    named = match
+    while named[2] == "None" and (after := _NEXT.match(user_agent, named.end())) is not None:
+        named = after
+    chosen = match if named[2] == "None" else named
+    return Client(chosen[1], chosen[2])
 
 
 def _is_in(address: str, trusted: Sequence[Network]) -> bool:

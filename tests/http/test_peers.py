@@ -62,7 +62,11 @@ def test_what_is_no_network_is_refused(name):
 @pytest.mark.parametrize(
     ("agent", "client"),
     [
-        ("unknown/None; hf_hub/1.0.1; python/3.11", Client("unknown", "None")),
+        ("unknown/None; hf_hub/1.0.1; python/3.11", Client("hf_hub", "1.0.1")),
+        ("huggingface-cli/None; hf_hub/2.4.0; python/3.11.7", Client("hf_hub", "2.4.0")),
+        ("unknown/None", Client("unknown", "None")),
+        ("a/None; b/None; \x1b/1", Client("a", "None")),
+        ("curl/8.5.0", Client("curl", "8.5.0")),
         ("transformers/5.1.0; hf_hub/1.0", Client("transformers", "5.1.0")),
         ("", Client()),
         ("no product", Client()),
@@ -71,5 +75,5 @@ def test_what_is_no_network_is_refused(name):
         ("\x1b[31mred/1", Client()),
     ],
 )
-def test_a_client_is_the_first_product_it_names(agent, client):
+def test_a_client_is_the_first_product_that_says_its_version(agent, client):
     assert client_of(agent) == client
