@@ -21,7 +21,7 @@ _EPILOG = """\
 examples:
   gateway audit list --since 24h --effect deny
   gateway audit list --repo 'acme/*' --rule scan/code-exec --json
-  gateway audit show dec-4f1c
+  gateway audit show d-b9314a4c1f2e4d5a8c7b
   gateway audit verify --json > /another/machine/heads.json
   gateway audit verify --head /another/machine/heads.json
 """

@@ -92,7 +92,7 @@ def _ls(blobs: Path, *, as_json: bool) -> int:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("sha256", overflow="fold")
+    table.add_column("sha256", overflow="ellipsis", no_wrap=True)  # cut where the terminal is narrow; whole in --json
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("committed (UTC)", no_wrap=True)
     table.add_column("last used (UTC)", no_wrap=True)

@@ -172,7 +172,7 @@ def _show(results: list[dict[str, Any]], rows: list[dict[str, Any]], verified: s
         table.add_row(Text("passes", "green") if result["passed"] else Text("denied", "red"), what)
     console.print(table)
     console.print(_ledger(rows))
-    console.print(Text(verified.strip()))
+    console.print(Text(verified.strip()), soft_wrap=True)  # a chain head is one line
 
 
 def _ledger(rows: list[dict[str, Any]]) -> Table:

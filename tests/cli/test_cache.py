@@ -72,6 +72,14 @@ def test_ls_for_people(server, infos, capsys, monkeypatch) -> None:
     assert "2 blobs, 3.0 MB" in out
 
 
+def test_ls_keeps_one_line_per_blob_on_a_narrow_terminal(server, infos, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("ls", "--state", str(server.layout.root)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(infos) + 1
+    assert all(any(line.startswith(info.sha256[:16]) for line in lines) for info in infos)
+
+
 def test_an_empty_store(server, capsys) -> None:
     assert run("ls", "--state", str(server.layout.root)) == 0
     assert run("verify", "--state", str(server.layout.root)) == 0
