@@ -50,6 +50,17 @@ deny contains result.file(input.artifact.path, {
 	not completed[scanner]
 }
 
+# Not even a report that says "not run": nobody was asked, or the answer was lost. That is no format nobody judges.
+deny contains result.file(input.artifact.path, {
+	"severity": "high",
+	"message": sprintf("There is no report of any scanner on %s.", [text.name(input.artifact.path)]),
+	"remedy": artifact.advice(input.artifact, "Ask the operators to look at the scanners."),
+	"evidence": "no report",
+}) if {
+	artifact.in_file
+	count(evidence.reports) == 0
+}
+
 completed[report.scanner] if {
 	some report in evidence.reports
 	report.coverage.surface == "complete"

@@ -131,3 +131,13 @@ test_silent_for_a_revision if {
 		with data.config as config
 	count(results) == 0
 }
+
+test_no_report_at_all_is_never_clean if {
+	asked := fixture.file([fixture.set("/evidence/reports", [])])
+	config := fixture.config([])
+	results := rule.deny with input as asked
+		with data.config as config
+	some found in results
+	count(results) == 1
+	found.evidence == "no report"
+}
