@@ -48,25 +48,28 @@ def print_table(records: list[dict[str, Any]], *, limit: int) -> None:
     if not records:
         console.print("No record matches.")
         return
+    # One column holds what and why: beside each other they leave no room for an id in one piece at 80 columns.
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column, no_wrap in (("time (UTC)", True), ("effect", True), ("who", False), ("what", False), ("why", False)):
+    for column, no_wrap in (("time (UTC)", True), ("effect", True), ("who", False), ("what and why", False)):
         table.add_column(column, overflow="fold", no_wrap=no_wrap)
     for record in records:
         effect = str(record.get("effect", ""))
-        what = " ".join(str(record[name]) for name in ("repo", "path") if record.get(name)) or record["kind"]
-        why = [Text(printable(_why(record)))] if _why(record) else []
-        if record.get("decision_id"):
-            why.append(Text(printable(record["decision_id"]), style="dim"))
         table.add_row(
             record["time"][:19].replace("T", " "),
             Text(effect, style=_STYLE.get(effect, "")),
             Text(printable(record.get("subject", ""))),
-            Text(printable(what)),
-            Text("\n").join(why),
+            _what_and_why(record),
         )
     console.print(table)
     if limit and len(records) == limit:
         console.print(f"Only the newest {limit} are shown; --limit 0 shows all.", style="dim")
+
+
+def _what_and_why(record: Mapping[str, Any]) -> Text:
+    what = " ".join(str(record[name]) for name in ("repo", "path") if record.get(name)) or record["kind"]
+    why, decision_id = printable(_why(record)), printable(record.get("decision_id", ""))
+    below = Text("  ").join(Text(part, style) for part, style in ((why, ""), (decision_id, "dim")) if part)
+    return Text("\n").join(line for line in (Text(printable(what)), below) if line)
 
 
 def _why(record: Mapping[str, Any]) -> str:
@@ -84,9 +87,25 @@ def print_explanation(records: list[dict[str, Any]]) -> None:
     """Each decision or refusal like a compiler error, then what was delivered under it."""
     console = Console(soft_wrap=True, highlight=False)
     deliveries = [r for r in records if r["kind"] == "delivery"]
+    explained: set[str] = set()
+    repeats = []
     for record in records:
-        if record["kind"] != "delivery":
+        is_repeat = record.get("remembered") or record.get("count", 1) != 1
+        if is_repeat and record.get("decision_id", "") in explained:
+            repeats.append(record)
+        elif record["kind"] != "delivery":
             _print_decision(console, record)
+            explained.add(record.get("decision_id", ""))
+    if repeats:
+        console.print("asked again, answered by the same decision", style="bold")
+        for record in repeats:
+            parts = (
+                record["time"],
+                *(record.get(n, "") for n in ("subject", "address", "client", "ref", "request_id")),
+            )
+            count = f"x{record['count']}" if record.get("count", 1) != 1 else ""
+            console.print(Text("  " + "  ".join(printable(part) for part in (record["time"], *named, count) if part)))
+        console.print()
     if deliveries:
         console.print("delivered", style="bold")
         for record in deliveries:
@@ -110,6 +129,7 @@ def _print_decision(console: Console, record: Mapping[str, Any]) -> None:
     _print_reasons(console, "warning", "bold yellow", record.get("warnings", ()))
     for waived in record.get("waived", ()):
         _print_reasons(console, f"waived by {waived.get('waiver', '')}", "bold blue", [waived.get("reason", {})])
+    _print_reports(console, record.get("extra", {}).get("reports", ()))
     for label, text in _facts(record):
         console.print(Text(f"  = {label}: ", style="dim"), Text(printable(text)), sep="")
     console.print()
@@ -126,10 +146,28 @@ def _print_reasons(console: Console, label: str, style: str, reasons: Iterable[M
                 console.print(Text(f"      {name}: {printable(reason[name])}"))
 
 
+def _print_reports(console: Console, reports: Iterable[Mapping[str, Any]]) -> None:
+    """What the scanners saw: how much of the file, and each finding in a line."""
+    for report in reports:
+        coverage = report.get("coverage", {})
+        seen = f"{report.get('format', '')}, surface {coverage.get('surface', '')}"
+        seen += f" ({coverage['cause']})" if coverage.get("cause") else ""
+        seen += ", whole file" if coverage.get("whole_file") else ", by ranges"
+        total = report.get("findings_total", 0)
+        seen += f", {total} finding{'' if total == 1 else 's'}"
+        by = f"{report.get('scanner', '')} {report.get('version', '')}"
+        console.print(Text("  = evidence: ", style="dim"), Text(printable(f"{seen} (by {by})")), sep="")
+        for found in report.get("findings", ()):
+            where = " ".join(str(found[name]) for name in ("symbol", "location") if found.get(name))
+            line = f"{found.get('severity', '')} {found.get('rule', '')} [{found.get('cls', '')}] {where}: "
+            console.print(Text(f"      {printable(line + str(found.get('message', '')))}"))
+
+
 def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     who = f"{record.get('subject', '')} ({record.get('subject_kind', '')})" if record.get("subject") else ""
     if record.get("groups"):
         who += f", groups {', '.join(map(str, record['groups']))}"
+    more = {name: value for name, value in record.get("extra", {}).items() if name != "reports"}
     rows = (
         ("when", record["time"]),
         ("who", who),
@@ -143,7 +181,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("input", record.get("input_digest", "")),
         ("note", record.get("note", "")),
         ("count", str(record["count"]) if record.get("count", 1) != 1 else ""),
-        ("more", orjson.dumps(record["extra"]).decode() if record.get("extra") else ""),
+        ("more", orjson.dumps(more).decode() if more else ""),
         ("masked", ", ".join(record.get("masked", ()))),
         ("decision", record.get("decision_id", "")),
         ("request", record.get("request_id", "")),

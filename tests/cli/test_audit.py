@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,51 @@ def test_show_explains_a_denial(state: Path, capsys: pytest.CaptureFixture[str])
         "nothing under this decision",
     ):
         assert expected in out
+
+
+async def test_show_explains_a_decision_once_and_lists_its_repeats(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = SegmentLedger(tmp_path / "ledger", "gw", SystemClock(), segment_bytes=65536)
+    await ledger.start()
+    first = RECORDS[0]
+    finding = {"rule": "pickle.global", "cls": "code-exec", "severity": "critical", "message": "acts",
+               "location": "data.pkl@2", "symbol": "posix.system"}  # fmt: skip
+    report = {"scanner": "own", "version": "7", "format": "torch-zip", "findings": [finding], "findings_total": 1,
+              "coverage": {"surface": "partial", "whole_file": False, "cause": "timeout"}, "judged_ranges": []}  # fmt: skip
+    for record in (
+        replace(first, extra={"reports": [report], "other": 1}),
+        replace(first, request_id="req-8", remembered=True),
+        replace(first, request_id="req-9", count=5),
+    ):
+        await ledger.record(record, Durability.DURABLE)
+    await ledger.close()
+    assert run("show", "dec-1", "--state", str(tmp_path)) == 0
+    out = capsys.readouterr().out
+    assert out.count("error[format/pickle-code]") == 1
+    assert "torch-zip, surface partial (timeout), by ranges, 1 finding (by own 7)" in out
+    assert "critical pickle.global [code-exec] posix.system data.pkl@2: acts" in out
+    assert '{"other":1}' in out
+    [one, many] = [line for line in out.splitlines() if "req-8" in line or "req-9" in line]
+    assert "10.0.0.7" in one
+    assert many.endswith("x5")
+
+
+async def test_an_id_in_the_table_is_in_one_piece_at_80_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ledger = SegmentLedger(tmp_path / "ledger", "gw", SystemClock(), segment_bytes=65536)
+    await ledger.start()
+    identifier = "d-b9314a4c1f2e4d5a8c7b"
+    long = replace(RECORDS[0], decision_id=identifier, subject="anonymous", repo="organization/a-model-of-some-length")
+    await ledger.record(long, Durability.DURABLE)
+    await ledger.close()
+    assert run("list", "--state", str(tmp_path), "--kind", "decision") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(identifier in line for line in lines)
+    assert any("organization/a-model-of-some-length" in line for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("identifier", ["dec-2", "req-3"])
