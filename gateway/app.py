@@ -33,6 +33,7 @@ from gateway.enforcement.resolving import Resolving
 from gateway.hubs.huggingface.config import DEFAULT_REDIRECT_HOSTS, UpstreamConfig
 from gateway.hubs.huggingface.dialect import HuggingFaceDialect
 from gateway.hubs.huggingface.upstream import HuggingFaceUpstream
+from gateway.identity.redaction import redact
 from gateway.ledger.writer import SegmentLedger
 from gateway.policy.bundle import Bundle
 from gateway.policy.embedded import EmbeddedEngine
@@ -143,7 +144,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
     part = settings.upstream
     flights = SingleFlight(a.background)
     reports = Reports(a.facts, [a.scanner], a.clock)
-    recording = Recording(a.ledger, reports.scanner_set)
+    recording = Recording(a.ledger, reports.scanner_set, redact)
     integrity = Integrity(a.facts, reports, recording, a.clock, lambda: _raise(a.generation))
     fills = Fills(a.store, a.upstream, a.background, integrity.ended)
     resolving = Resolving(

@@ -79,9 +79,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             trusted,
             background,
         )
-        # aiohttp waits that long for handlers to end, then as long again before it cancels them.
-        listener = Listener(door.handle, door.malformed, stalled_s=settings.server.stalled_s)
-        runner = web.ServerRunner(listener, shutdown_timeout=settings.server.drain_s / 2)
+        runner = _runner(door, settings)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, sock, ssl_context=tls, backlog=1024).start()
@@ -101,6 +99,12 @@ def told_to_end() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     return told
+
+
+def _runner(door: Door, settings: Settings) -> web.ServerRunner:
+    listener = Listener(door.handle, door.malformed, stalled_s=settings.server.stalled_s)
+    # aiohttp waits that long for handlers to end, then as long again before it cancels them.
+    return web.ServerRunner(listener, shutdown_timeout=settings.server.drain_s / 2)
 
 
 async def _ledger_check(core: Core) -> str:

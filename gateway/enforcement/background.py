@@ -34,6 +34,10 @@ class Background:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.debug("background.failed", task=task.get_name(), error=str(error), kind=type(error).__name__)
 
+    async def settled(self) -> None:
+        """Wait until nothing is under way. Raises what the work raised."""
+        await asyncio.gather(*self._tasks)
+
     async def close(self) -> None:
         """Cancel what is under way and wait for it to end."""
         for task in list(self._tasks):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.domain.decision import Decision, Reason
@@ -12,8 +12,10 @@ from gateway.domain.evidence import ScanReport
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
 from gateway.domain.record import Durability, Record, RecordKind
 from gateway.domain.request import HubRequest
+from gateway.enforcement.background import Background
 from gateway.enforcement.context import Granted, GrantedFile, RequestContext
 from gateway.enforcement.folding import DeliveryFold, RefusalFold
+from gateway.enforcement.redacting import redacted
 from gateway.ports import Ledger
 
 DURABLE_DELIVERY_BYTES = 1024 * 1024
@@ -42,14 +44,16 @@ class GrantRecord:
 
 
 class Recording:
-    """`scanner_set` names the scanners and versions whose reports the decisions stand on."""
+    """`scanner_set` names the scanners and versions whose reports the decisions stand on. `redact` takes secrets out of
+    what a client asked for in vain: a token given as a revision or a path."""
 
-    def __init__(self, ledger: Ledger, scanner_set: str) -> None:
+    def __init__(self, ledger: Ledger, scanner_set: str, redact: Callable[[str], str] = str) -> None:
+        self._redact = redact
         self._ledger = ledger
         self._scanner_set = scanner_set
         self._fold = RefusalFold()
         self._ranges = DeliveryFold()
-        self._writing: set[asyncio.Future[None]] = set()
+        self._background = Background()
 
     async def granted(
         self,
@@ -81,7 +85,7 @@ class Recording:
             repo=grant.repo or str(request.repo),
             ref=request.ref,
             commit=grant.commit,
-            path=grant.path or request.path,
+            path=grant.path or self._redact(request.path),
             digest=grant.digest,
             size_bytes=grant.size_bytes,
             effect=grant.effect,
@@ -136,6 +140,7 @@ class Recording:
         if decision is not None:
             record = dataclasses.replace(record, **_of_decision(decision))
         record = dataclasses.replace(record, scanner_set=self._scanner_set, **_of_refusal(refusal))
+        record = redacted(record, self._redact)
         is_first = decision is not None and not remembered
         if not self._fold.repeats(record) or is_first:
             await self._ledger.record(record, Durability.WRITTEN if remembered else Durability.DURABLE)
@@ -151,12 +156,9 @@ class Recording:
         records = (*self._fold.due(everything=everything), *self._ranges.due(everything=everything))
         if records:
             # They are counted nowhere else any more: a caller that is cancelled must not take them along.
-            writing = asyncio.ensure_future(self._write(records))
-            self._writing.add(writing)
-            writing.add_done_callback(self._writing.discard)
-            await asyncio.shield(writing)
+            await asyncio.shield(self._background.spawn(self._write(records), "recording.flush"))
         if everything:
-            await asyncio.gather(*self._writing)
+            await self._background.settled()
 
     async def _write(self, records: Sequence[Record]) -> None:
         for record in records:

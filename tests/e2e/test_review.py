@@ -127,3 +127,23 @@ def test_trouble_at_the_download_host_is_trouble_and_not_absence(setup, status):
         answer = gateway.get("/demo/good-torch/resolve/main/pytorch_model.bin")
     assert answer.status == 502
     assert "X-Error-Code" not in answer.headers
+
+
+def test_a_token_that_was_given_as_a_revision_or_a_path_is_on_no_record_and_in_no_log(world, tmp_path):
+    token = "hf_AbCdEfGhIjKlMnOpQrStUv"
+    with SimulatorThread(world) as hub:
+        gateway = GatewayProcess(hub, tmp_path / "state")
+        for path in (
+            f"/demo/good-safetensors/resolve/{token}/config.json",
+            f"/demo/good-safetensors/resolve/main/{token}/config.json",
+            f"/api/models/demo/good-safetensors/tree/main/{token}",
+            f"/api/models/demo/{token}",
+            f"/api/models/{token}/model/revision/main",
+        ):
+            assert gateway.get(path).status == 404
+        gateway.stop()
+    assert len([r for r in gateway.records() if r["effect"] != "event"]) == 5
+    assert token not in json.dumps(gateway.records())
+    assert token not in "".join(gateway.log)
+    kept = b"".join(f.read_bytes() for f in (tmp_path / "state/ledger").rglob("*") if f.is_file())
+    assert token.encode() not in kept
