@@ -28,6 +28,7 @@ _EVENTS: dict[str, tuple[FindingClass, Severity, str]] = {
     "pickle.out-of-band": (FindingClass.AMBIGUITY, Severity.MEDIUM, "needs buffers that are not in the file"),
     "pickle.codec": (FindingClass.UNKNOWN_GLOBAL, Severity.HIGH, "encodes with a codec that does more than text"),
     "pickle.allocation": (FindingClass.DOS, Severity.HIGH, "makes loaders allocate an absurd amount of memory"),
+    "pickle.expansion": (FindingClass.DOS, Severity.HIGH, "is small and keeps loaders busy for ever, or fills memory"),
     "pickle.frame-straddle": (
         FindingClass.AMBIGUITY,
         Severity.HIGH,

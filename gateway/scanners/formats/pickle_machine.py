@@ -88,6 +88,13 @@ def _long(m: Machine) -> None:
     m.push(PLAIN if raw is None else m.integer(raw.split(b"\0", 1)[0].removesuffix(b"L"), 0))
 
 
+def _long1(m: Machine, length: int) -> None:
+    if length > 16:
+        m.blob(length, PLAIN)
+    else:
+        m.push(int.from_bytes(m.cursor.take(length), "little", signed=True))
+
+
 def _signed_length(m: Machine) -> int:
     value: int = struct.unpack("<i", m.cursor.take(4))[0]
     if value < 0:
@@ -243,7 +250,7 @@ _TABLE: dict[int, Callable[[Machine], None]] = {ord(code): handler for code, han
     "I": _int, "L": _long, "F": _float, "G": lambda m: m.blob(8, PLAIN),
     "J": lambda m: m.push(int.from_bytes(m.cursor.take(4), "little", signed=True)),
     "K": lambda m: m.push(m.cursor.number(1)), "M": lambda m: m.push(m.cursor.number(2)),
-    "\x8a": lambda m: m.blob(m.cursor.number(1), PLAIN), "\x8b": lambda m: m.blob(_signed_length(m), PLAIN),
+    "\x8a": lambda m: _long1(m, m.cursor.number(1)), "\x8b": lambda m: m.blob(_signed_length(m), PLAIN),
     "S": _string, "T": _binstring, "U": lambda m: _legacy_blob(m, m.cursor.number(1)), "V": _unicode,
     "X": lambda m: m.text(m.cursor.number(4)), "\x8c": lambda m: m.text(m.cursor.number(1)),
     "\x8d": lambda m: m.text(m.cursor.number(8)),

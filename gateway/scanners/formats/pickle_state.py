@@ -19,7 +19,9 @@ from gateway.scanners.formats.pickle_values import (
     Event,
     GlobalRef,
     GlobalUse,
+    Nested,
     Result,
+    weight_of,
 )
 from gateway.scanners.reader import Reader
 
@@ -28,6 +30,7 @@ MAX_TEXT = 1024
 MAX_KEPT_TUPLE = 16
 MAX_ALLOCATION = 1 << 28
 PLAIN_CODECS = frozenset({"latin1", "latin-1", "ascii", "utf-8", "utf8", "iso-8859-1"})
+MAX_WEIGHT = 20_000_000
 MAX_PERSISTENT_IDS = 200_000
 
 _INT = re.compile(rb"\s*[+-]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)\s*\Z")
@@ -49,6 +52,12 @@ class Program:
     protocol: int = 0
     doubts: int = 0
     top: Any = None
+
+
+def _unrolls(argument: Result, name: str) -> bool:
+    """A short description of something long, given to what writes it out: a range to a list, a decimal to an int."""
+    made_by = argument.use.name if argument.use else ""
+    return (made_by == "range" and name != "range") or (made_by in {"Decimal", "Fraction"} and name in {"int", "range"})
 
 
 class Machine:
@@ -153,6 +162,8 @@ class Machine:
             size = args[0] if isinstance(args, tuple) and len(args) == 1 else 0
             if isinstance(size, int) and size > MAX_ALLOCATION:
                 self.event("pickle.allocation", use.symbol)
+        if isinstance(args, tuple) and any(isinstance(a, Result) and _unrolls(a, use.name) for a in args):
+            self.event("pickle.expansion", use.symbol)
 
     def note_args(self, values: Any) -> None:
         for value in values:
@@ -214,7 +225,14 @@ class Machine:
 
     def make_tuple(self, items: list[Any]) -> None:
         self.note_args(items)
-        self.push(tuple(items) if len(items) <= MAX_KEPT_TUPLE else TUPLE)
+        if any(isinstance(item, tuple) for item in items):
+            nested = Nested(items[:MAX_KEPT_TUPLE])
+            nested.weight = min(sum(weight_of(item) for item in items), 2 * MAX_WEIGHT)
+            if nested.weight > MAX_WEIGHT:
+                self.event("pickle.expansion")
+            self.push(nested)
+        else:
+            self.push(tuple(items) if len(items) <= MAX_KEPT_TUPLE else TUPLE)
 
     def line_text(self, encoding: str = "utf-8") -> str:
         return self.decoded(self.cursor.short_line(), encoding)

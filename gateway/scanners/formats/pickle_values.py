@@ -50,6 +50,17 @@ class GlobalRef:
         return self.use.symbol
 
 
+class Nested(tuple[object, ...]):  # noqa: SLOT001 - a tuple cannot have slots that hold something
+    """A tuple that holds tuples; `weight` counts the values in it when each is taken apart anew, as hashing does."""
+
+    weight: int
+
+
+def weight_of(value: object) -> int:
+    """How many values a loader visits to hash this one."""
+    return value.weight if isinstance(value, Nested) else 1 + len(value) if isinstance(value, tuple) else 1
+
+
 class Result:
     """What a call gave back; `use` is the global that was called, None where that is not known."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 
 import pytest
@@ -161,3 +162,25 @@ def test_the_opcode_budget_is_shared_and_ends_the_look() -> None:
 def test_deep_nesting_does_not_recurse() -> None:
     assert follow(b")" + b"\x85" * 300_000 + b".").end == "stopped"
     assert follow(b"]" * 1 + b"2a" * 1 + b".").end == "stopped"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"})" + b"2\x86" * 40 + b"Ns.",
+        b"}N\x85" + b"2\x86" * 40 + b"Ns.",
+        b"}(" + b")" * 17 + b"t" + (b"2" * 1 + b"2\x87") * 40 + b"Ns.",
+        b"cbuiltins\nlist\ncbuiltins\nrange\n\x8a\x06\x00\x00\x00\x00\x00\x10\x85R\x85R.",
+        b"cbuiltins\nint\ncdecimal\nDecimal\nU\x0b1e999999999\x85R\x85R.",
+    ],
+)
+def test_what_is_small_and_never_ends_in_a_loader_is_told(data: bytes) -> None:
+    assert "pickle.expansion" in {event.rule for event in follow(data).events}
+
+
+def test_nested_tuples_of_ordinary_size_are_plain() -> None:
+    assert follow(pickle.dumps([((i, i), (i, (i, "x"))) for i in range(1000)])).events == []
+
+
+def test_long_numbers_keep_their_value() -> None:
+    assert follow(b"\x8a\x05\x00\x00\x00\x00\x01.").top == 1 << 32
