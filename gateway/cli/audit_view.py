@@ -99,10 +99,7 @@ def print_explanation(records: list[dict[str, Any]]) -> None:
     if repeats:
         console.print("asked again, answered by the same decision", style="bold")
         for record in repeats:
-            parts = (
-                record["time"],
-                *(record.get(n, "") for n in ("subject", "address", "client", "ref", "request_id")),
-            )
+            named = (record.get(name, "") for name in ("subject", "address", "client", "ref", "request_id"))
             count = f"x{record['count']}" if record.get("count", 1) != 1 else ""
             console.print(Text("  " + "  ".join(printable(part) for part in (record["time"], *named, count) if part)))
         console.print()
