@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import structlog
 from aiohttp import hdrs, web
+from cachetools import LRUCache
 
 from gateway.domain.errors import GatewayError, IdentityError, LedgerError, RateLimited, UnroutableRequest
 from gateway.domain.outcome import Pending, Refusal, Refused
@@ -36,6 +37,8 @@ from gateway.ports import Credential, Dialect, Identifier, Rendering
 BODY_BYTES = 1024 * 1024
 BODY_WAIT_S = 10.0
 _TOO_LARGE = bytes(BODY_BYTES + 1)  # one byte more than any route reads
+_REMEMBERED = 8192  # readings and renderings of the hot path; each of the pure functions costs 5 us
+_TARGET_CHARS = 512
 _LOCAL = frozenset({RequestKind.WHOAMI, RequestKind.TELEMETRY, RequestKind.HARNESSES})
 _NO_CREDENTIAL = frozenset({RequestKind.TELEMETRY, RequestKind.HARNESSES})
 
@@ -66,6 +69,8 @@ class Door:
         self._metrics = metrics
         self._trusted = tuple(trusted)
         self._background = background
+        self._readings: LRUCache[tuple[str, str], HubRequest] = LRUCache(_REMEMBERED)
+        self._renderings: LRUCache[int, tuple[GrantedFile, Rendering]] = LRUCache(_REMEMBERED)
         self._log = structlog.get_logger("access").bind()  # made once: the lazy logger is made anew with each line
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -83,7 +88,7 @@ class Door:
             "request",
             request_id=request_id,
             method=request.method,
-            target=request.raw_path[:512],
+            target=request.raw_path[:_TARGET_CHARS],
             status=response.status,
             route=route[0],
             ms=round(seconds * 1000, 2),
@@ -124,7 +129,7 @@ class Door:
         try:
             _within(self._limits.admit_address(context.address))  # before all else: refusing is work, and is recorded
             body = await _body(request)
-            asked = self._dialect.parse(method, target, request.headers.get(hdrs.CONTENT_TYPE, ""), body)
+            asked = self._read(method, target, request.headers.get(hdrs.CONTENT_TYPE, ""), body)
             route[0] = asked.kind.value
             if asked.repo is None:
                 context = replace(context, target=redact(target))
@@ -144,6 +149,22 @@ class Door:
         except GatewayError as error:
             return await self._refused(request, context, asked, error)
 
+    def _read(self, method: str, target: str, content_type: str, body: bytes) -> HubRequest:
+        """What is asked, read anew or remembered: a GET or HEAD is its method and target, and nothing else."""
+        if method not in {"GET", "HEAD"} or len(target) > _TARGET_CHARS:
+            return self._dialect.parse(method, target, content_type, body)
+        asked = self._readings.get((method, target))
+        if asked is None:
+            asked = self._readings[method, target] = self._dialect.parse(method, target)
+        return asked
+
+    def _rendered(self, granted: GrantedFile) -> Rendering:
+        """The headers of a grant; admission hands out the very same grant for every repeat."""
+        known = self._renderings.get(id(granted))
+        if known is None or known[0] is not granted:
+            known = self._renderings[id(granted)] = (granted, self._dialect.file(granted.artifact, granted.decision))
+        return known[1]
+
     async def _identify(self, credential: Credential) -> Subject:
         subject = await self._identifier.identify(credential)
         if subject is None:
@@ -156,7 +177,7 @@ class Door:
         granted = await self._admission.admit(context, asked)
         match granted:
             case GrantedFile():
-                rendering = self._dialect.file(granted.artifact, granted.decision)
+                rendering = self._rendered(granted)
                 return await self._files.answer(request, context, granted, rendering)
             case GrantedListing():
                 return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
