@@ -17,6 +17,7 @@ from gateway.domain.errors import (
     StoreError,
     UpstreamError,
     UpstreamNotFound,
+    UpstreamRefused,
     UpstreamThrottled,
 )
 from gateway.domain.evidence import JudgedSpan
@@ -27,6 +28,8 @@ HELD_TAIL_BYTES = 64 * 1024
 RANGE_IGNORED = "upstream/range-ignored"
 _BLOCK_BYTES = 1024 * 1024
 _BLOCK_WAIT_S = 0.2
+# What asking again does not mend: the hub sends us somewhere we do not go, or to something we do not take.
+FINAL = frozenset({"upstream/redirect-refused", "upstream/address-refused", "upstream/too-large", "upstream/bad-token"})
 _ATTEMPTS = 6
 _LONGEST_PAUSE_S = 30.0
 _log = structlog.get_logger("fill")
@@ -118,9 +121,11 @@ class Fill:
                 trouble: GatewayError = IntegrityError(
                     f"the hub sends {self.written} of {self.size_bytes} bytes of {self.artifact.path!r}"
                 )
-            except UpstreamNotFound:
+            except (UpstreamNotFound, UpstreamRefused):
                 raise
             except UpstreamError as error:
+                if error.code in FINAL:
+                    raise
                 trouble = error
                 self._from_start = self._from_start or error.code == RANGE_IGNORED
             if self.written < self.size_bytes:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from cachetools import TTLCache
+from cachetools import TLRUCache, TTLCache
 
 from gateway.clock import Clock, rfc3339
 from gateway.domain.artifact import Repo
@@ -38,10 +38,12 @@ _log = structlog.get_logger("resolving")
 @dataclass(frozen=True, slots=True)
 class Known:
     """A snapshot and the fingerprint of its policy-relevant facts: a decision binds to it, so that changed facts
-    (a repo that became gated, a new verdict of the hub) are decided anew. Counters are left out: they move hourly."""
+    (a repo that became gated, a new verdict of the hub) are decided anew. Counters are left out: they move hourly.
+    `believed_s`: how much longer the facts are believed, from when they were put in memory."""
 
     snapshot: Snapshot
     fingerprint: str
+    believed_s: float = 0.0
 
 
 def fingerprint(snapshot: Snapshot) -> str:
@@ -80,8 +82,8 @@ class Resolving:
         self._absent: TTLCache[tuple[Repo, str], UpstreamNotFound | UpstreamRefused] = TTLCache(
             10_000, min(ref_ttl_s, 10.0), time.monotonic
         )
-        self._snapshots: TTLCache[tuple[Repo, str, Resolved], Known] = TTLCache(
-            _HELD_FILES, facts_ttl_s, time.monotonic, getsizeof=_weight
+        self._snapshots: TLRUCache[tuple[Repo, str, Resolved], Known] = TLRUCache(
+            _HELD_FILES, lambda _, known, now_s: now_s + known.believed_s, time.monotonic, getsizeof=_weight
         )
 
     async def resolve(self, repo: Repo, ref: str) -> Resolved:
@@ -131,7 +133,7 @@ class Resolving:
         return await self._flights.do(("snapshot", key), lambda: self._snapshot(repo, ref, resolved))
 
     async def _snapshot(self, repo: Repo, ref: str, resolved: Resolved) -> Known:
-        snapshot = await self._fetch(repo, ref, resolved)
+        snapshot, age_s = await self._fetch(repo, ref, resolved)
         seen_key = snapshot.repo.stable_key or f"{repo.hub}|{repo}"
         first_seen = await self._facts.put_if_absent("first_seen", seen_key, rfc3339(self._clock.now()))
         facts = replace(snapshot.repo, first_seen_at=str(first_seen))
@@ -140,12 +142,13 @@ class Resolving:
         if facts.gated != "no":
             facts = replace(facts, access="gateway_token")  # its bytes open only to the gateway's token (P7)
         snapshot = replace(snapshot, repo=facts)
-        known = Known(snapshot, fingerprint(snapshot))
+        known = Known(snapshot, fingerprint(snapshot), max(0.0, self.facts_ttl_s - age_s))
         if _weight(known) <= _HELD_FILES:
             self._snapshots[repo, ref, resolved] = known
         return known
 
-    async def _fetch(self, repo: Repo, ref: str, resolved: Resolved) -> Snapshot:
+    async def _fetch(self, repo: Repo, ref: str, resolved: Resolved) -> tuple[Snapshot, float]:
+        """The facts and their age in seconds; stale ones are put in memory for a moment only, to be asked for again."""
         stored = f"{repo.hub}|{repo}|{ref}|{resolved.commit}|{resolved.access}"
         value = await self._facts.get("snapshot", stored)
         value = value if isinstance(value, dict) else {}
@@ -153,18 +156,18 @@ class Resolving:
         now_s = self._clock.now().timestamp()
         age_s = now_s - float(value.get("at_s", 0))
         if kept is not None and 0 <= age_s <= self.facts_ttl_s:
-            return kept
+            return kept, age_s
         try:
             snapshot = await self._upstream.snapshot(repo, ref, resolved.commit, resolved.access)
         except (UpstreamUnavailable, UpstreamThrottled):
             if kept is None or abs(age_s) > self._max_stale.total_seconds():
                 raise
             _log.warning("facts.stale", repo=str(repo), commit=resolved.commit)
-            return kept
+            return kept, self.facts_ttl_s - min(self.facts_ttl_s, self.ref_ttl_s)
         try:
             await self._facts.put("snapshot", stored, {"at_s": now_s, "snapshot": snapshot_to_json(snapshot)})
         except StoreError as error:
             if error.code != TOO_LARGE:
                 raise
             _log.warning("facts.not-kept", repo=str(repo), commit=resolved.commit, files=len(snapshot.revision.files))
-        return snapshot
+        return snapshot, 0.0

@@ -6,10 +6,10 @@ import pytest
 
 from gateway.domain.errors import IntegrityError, StoreError, UpstreamError, UpstreamNotFound
 from gateway.domain.evidence import JudgedSpan
-from gateway.enforcement.fill import HELD_TAIL_BYTES, Fill
+from gateway.enforcement.fill import FINAL, HELD_TAIL_BYTES, Fill
 from gateway.enforcement.fills import Fills
 from gateway.simulator.content import Sparse
-from gateway.simulator.faults import Fault, Gate
+from gateway.simulator.faults import Fault, Gate, redirected
 from tests.enforcement.workbench import released_until_error, workbench
 from tests.fakes.memory_blobs import MemoryBlobs, MemoryStaging
 
@@ -208,6 +208,15 @@ async def test_a_file_that_is_gone_is_not_asked_for_again(bench):
     with pytest.raises(UpstreamNotFound):
         await bench.fills.start(artifact, A).wait_committed()
     assert len([r for r in bench.sim.requests if "resolve" in r.path]) == 1
+
+
+async def test_a_redirect_that_is_refused_is_not_asked_for_again(bench):
+    artifact = bench.add("a/b", "x.bin", Sparse(2 * MIB, seed=8))
+    bench.sim.faults.add(redirected("*/resolve/*", "http://elsewhere.example/x"))
+    with pytest.raises(UpstreamError) as caught:
+        await bench.fills.start(artifact, A).wait_committed()
+    assert caught.value.code in FINAL
+    assert len([r for r in bench.sim.requests if "/resolve/" in r.target]) == 1
 
 
 async def test_a_hub_that_brings_nothing_is_given_up(bench):
