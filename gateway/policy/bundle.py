@@ -77,7 +77,11 @@ def read_modules(rego_dir: Path, *, with_tests: bool) -> tuple[list[Module], lis
     if not rego_dir.is_dir():
         raise ConfigError(f"the Rego folder {rego_dir} does not exist", code="config/policy")
     modules: list[Module] = []
-    mistakes: list[str] = []
+    mistakes = [
+        f"{p.relative_to(rego_dir).as_posix()}: is no file that can be read; put the file itself there"
+        for p in sorted(rego_dir.rglob("*"))
+        if (p.is_symlink() and p.is_dir() and p.name[0] != ".") or (p.suffix == ".rego" and not p.is_file())
+    ]
     found = (p for p in rego_dir.rglob("*.rego") if p.is_file())
     paths = sorted(p for p in found if with_tests or not p.name.endswith("_test.rego"))
     if not paths:

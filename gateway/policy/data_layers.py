@@ -45,6 +45,8 @@ def layers(data_dir: Path, profile: str, overlays: Sequence[Path]) -> tuple[Laye
     for overlay in overlays:
         if not overlay.exists():
             raise ConfigError(f"the policy data {overlay} does not exist", code="config/policy-data")
+        if not overlay.is_file() and not overlay.is_dir():
+            raise ConfigError(f"the policy data {overlay} is neither a file nor a folder", code="config/policy-data")
     folders = [data_dir, *(o for o in overlays if o.is_dir())]
     known = sorted({name for folder in folders for name in profiles(folder)})
     if profile not in known:
@@ -62,8 +64,12 @@ def _profile(folder: Path, profile: str) -> tuple[Path, ...]:
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
-    """The data files of a folder and below, except its profiles."""
-    found = (p for p in folder.rglob("*") if p.is_file() and p.suffix in SUFFIXES and p.name[0] != ".")
+    """The data files of a folder and below, except its profiles. What cannot be read is among them, to be told.
+
+    A link to a folder is not followed, and so is told as well: a denylist must not be missing in silence.
+    """
+    shown = (p for p in folder.rglob("*") if p.name[0] != ".")
+    found = (p for p in shown if (p.is_symlink() if p.is_dir() else p.suffix in SUFFIXES))
     return tuple(sorted(p for p in found if p.relative_to(folder).parts[0] != "profiles"))
 
 
@@ -76,6 +82,9 @@ def merge(found: Sequence[Layer]) -> tuple[dict[str, Any], list[str]]:
         merged: dict[str, Any] = {}
         origin: dict[tuple[str, ...], Path] = {}
         for path in layer.files:
+            if not path.is_file():
+                mistakes.append(f"{path}: is no file that can be read; put the file itself there")
+                continue
             total, count = total + path.stat().st_size, count + 1
             if total > MAX_TOTAL_BYTES or count > MAX_FILES:
                 return result, [*mistakes, f"policy data exceeds {MAX_TOTAL_BYTES} bytes or {MAX_FILES} files"]

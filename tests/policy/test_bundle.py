@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -343,3 +344,24 @@ def test_a_missing_overlay_is_named(tmp_path: Path) -> None:
     rego, data = tiny.write(tmp_path)
     with pytest.raises(ConfigError, match="does not exist"):
         Bundle.load(rego, data, "balanced", [tmp_path / "nothing"])
+
+
+def test_policy_data_that_cannot_be_read_is_never_silently_missing(tmp_path: Path) -> None:
+    rego, data = tiny.write(tmp_path / "tree")
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    (overlay / "denylist.yaml").symlink_to(tmp_path / "gone.yaml")
+    (overlay / "more").symlink_to(data)
+    with pytest.raises(ConfigError, match=r"denylist\.yaml: is no file(.|\n)*more: is no file"):
+        Bundle.load(rego, data, "balanced", [overlay])
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match=r"pipe\.yaml is neither a file nor a folder"):
+        Bundle.load(rego, data, "balanced", [tmp_path / "pipe.yaml"])
+
+
+def test_a_rule_that_cannot_be_read_is_never_silently_missing(tmp_path: Path) -> None:
+    rego, data = tiny.write(tmp_path)
+    (rego / "lib" / "gone.rego").symlink_to(tmp_path / "nothing.rego")
+    (rego / "lib" / "folder").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match=r"lib/folder: is no file(.|\n)*lib/gone\.rego: is no file"):
+        Bundle.load(rego, data, "balanced")

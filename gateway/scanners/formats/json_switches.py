@@ -37,6 +37,7 @@ _JSONPICKLE = frozenset({"py/object", "py/reduce", "py/type", "py/function", "py
 _ATTENTION = frozenset(
     {"attn_implementation", "_attn_implementation", "_attn_implementation_internal", "experts_implementation"}
 )
+_PIPELINE_INDEXES = frozenset({"model_index.json", "modular_model_index.json"})
 EVERY_VALUE = "\0every value"
 
 
@@ -193,7 +194,7 @@ def _root_findings(value: Any, path: str) -> Iterator[Finding]:
         yield _remote("notebook", "a notebook: its cells are code, approve by sha256", "")
     if isinstance(value, list):
         yield from _sentence_modules(value)
-    if isinstance(value, dict) and ("_diffusers_version" in value or name == "model_index.json"):
+    if isinstance(value, dict) and ("_diffusers_version" in value or name in _PIPELINE_INDEXES):
         yield from _pipeline_parts(value)
 
 
@@ -214,9 +215,9 @@ def _sentence_modules(value: list[Any]) -> Iterator[Finding]:
 
 
 def _pipeline_parts(value: dict[str, Any]) -> Iterator[Finding]:
-    """model_index.json of diffusers: each part is [library, class]; another library is a module that is imported."""
+    """Indexes of diffusers: each part is [library, class(, spec)]; another library is a module that is imported."""
     for key, part in value.items():
-        if key.startswith("_") or not (isinstance(part, list) and len(part) == 2):
+        if key.startswith("_") or not (isinstance(part, list) and len(part) in {2, 3}):
             continue
         library = part[0]
         if isinstance(library, str) and isinstance(part[1], str) and library not in _PIPELINE_LIBRARIES:

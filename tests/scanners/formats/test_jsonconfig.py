@@ -94,6 +94,7 @@ REMOTE_CODE = {
     "custom_pipeline": {"custom_pipeline": "org/repo"},
     "trust_remote_code": {"trust_remote_code": True},
     "custom_generate": {"custom_generate": "org/repo"},
+    "diffusers part with a spec": {"_diffusers_version": "1", "unet": ["evil", "X", {"repo": "a/b"}]},
     "diffusers class list": {"_class_name": ["pipeline", "MyPipeline"], "_diffusers_version": "1"},
     "diffusers class with module": {"_class_name": "mod.Cls"},
     "diffusers part": {"_class_name": "P", "_diffusers_version": "1", "unet": ["my_unet", "MyUNet"]},
