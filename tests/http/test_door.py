@@ -144,3 +144,16 @@ async def test_answers_to_many_at_once_do_not_mix(core):
         answers = await asyncio.gather(*(got(client, path) for path in paths * 10))
         for path in range(4):
             assert len({(status, body) if status == 200 else status for status, _, body in answers[path::4]}) == 1
+
+
+async def test_what_is_remembered_of_one_question_answers_no_other(core):
+    files = "/demo/good-torch/resolve/main/config.json", FILE
+    listing = "/api/models/demo/good-torch/paths-info/main"
+    async with open_door(core) as client:
+        for _ in range(2):
+            etags = [(await got(client, path, method))[1]["ETag"] for path in files for method in ("GET", "HEAD")]
+            assert etags[0] == etags[1] != etags[2] == etags[3]
+            for path in ("config.json", "pytorch_model.bin"):
+                status, _, body = await got(client, listing, "POST", json={"paths": [path]})
+                assert (status, [each["path"] for each in json.loads(body)]) == (200, [path])
+            assert (await got(client, listing))[0] == 404
