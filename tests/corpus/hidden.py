@@ -61,6 +61,10 @@ def _npz(*members: tuple[str, bytes], method: int = 0) -> bytes:
     return zips.Archive([zips.Entry(name, data, method=method) for name, data in members]).build()
 
 
+def _checkpoint(pickle: bytes) -> bytes:
+    return _npz(("archive/data.pkl", pickle), ("archive/version", b"3\n"))
+
+
 @cache
 def samples() -> dict[str, bytes]:
     numbers = array(bytes(8), "'<i8'")
@@ -85,6 +89,10 @@ def samples() -> dict[str, bytes]:
         "interleaved.joblib": _interleaved(),
         "interleaved.bin": _interleaved(),
         "interleaved.pkl.gz": gzip.compress(_interleaved()),
+        "checkpoint-inside.mar": _npz(("handler.py", b"x = 1"), ("m.pt", _checkpoint(_HEAD + _ACT + b"."))),
+        "checkpoint-inside.pt2": _npz(("archive/data/weights/w.pt", _checkpoint(_HEAD + _ACT + b".")), method=8),
+        "zip-in-zip-in-zip.zip": _npz(("a.zip", _npz(("b.zip", _npz(("w.pkl", _HEAD + _ACT + b".")))))),
+        "large-checkpoint-inside.zip": _npz(("m.pt", _checkpoint(padded()))),
         "opcodes.joblib": _HEAD + _WRAPPER + b"0" + b"N0" * 2_050_000 + _ACT + b".",
         **{f"odd/{name}.bin": data for name, data in odd_numbers().items()},
         **{f"sealed.{ext}": head + bytes(64) for ext, head in _SEALED.items()},
@@ -115,6 +123,7 @@ def harmless() -> dict[str, bytes]:
         "arrays.npz": _npz(
             ("a.npy", array(bytes(8), "'<i8'")), ("b.npy", array(bytes(_PAD_BYTES), "'|u1'", f"({_PAD_BYTES},)"))
         ),
+        "checkpoint.pt2": _npz(("archive/data/weights/w.pt", _checkpoint(b"\x80\x02}q\x00."))),
         "pictures.zip": _npz(("a.png", b"\x89PNG\r\n\x1a\n" + bytes(_PAD_BYTES))),
     }
 
