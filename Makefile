@@ -1,6 +1,7 @@
 # Every target does its own set-up, in virtual environments of its own. `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 CLIENTS := hub-0.36 hub-1 hub-2
 PIP := -m pip install -q --disable-pip-version-check --require-hashes
@@ -38,7 +39,7 @@ tools: ## the pinned opa into .tools/bin, and system packages for some tests (as
 	@PYTHON=$(PYTHON) tools/get-opa.sh || { [ "$(CI)" != "true" ]; }
 
 test: $(VENV)/dev.stamp $(CLIENTS:%=.venvs/%.stamp) tools ## every test, with real clients and a real OPA server
-	$(BIN)/python -m pytest -p no:cacheprovider -q
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n $(JOBS) --dist loadfile
 
 test-fast: $(VENV)/dev.stamp ## the tests that need no client environments and no OPA server
 	$(BIN)/python -m pytest -p no:cacheprovider -q -m "not clients and not opa_server and not soak"

@@ -67,7 +67,9 @@ class Obligation:
 @dataclass(frozen=True, slots=True)
 class Query:
     """One evaluation. Scope "revision": `artifact`, `reports`, `parent` and `sha256` are empty. Scope "file": all set,
-    and `revision.files` is empty. `sha256` names the judged bytes, whatever digest the hub names them by."""
+    and `revision.files` is empty. `sha256` names the judged bytes, whatever digest the hub names them by.
+    `code_paths` are the Python files of the whole revision, in either scope and in every batch.
+    """
 
     scope: str
     action: Action
@@ -82,6 +84,7 @@ class Query:
     reports: tuple[ScanReport, ...] = ()
     parent: str = ""
     sha256: str = ""
+    code_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ class Deciding:
             repo=known.snapshot.repo,
             revision=known.snapshot.revision,
             now=self._clock.now(),
+            code_paths=known.code_paths,
         )
 
     async def _remembered(self, key: str, context: RequestContext, ask: Callable[[], Awaitable[Decision]]) -> Decided:

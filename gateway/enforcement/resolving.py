@@ -45,6 +45,12 @@ class Known:
     fingerprint: str
     believed_s: float = 0.0
 
+    @property
+    def code_paths(self) -> tuple[str, ...]:
+        """Every Python file of the revision, by name."""
+        paths = (file.entry.path for file in self.snapshot.revision.files)
+        return tuple(path for path in paths if path.lower().endswith(".py"))
+
 
 def fingerprint(snapshot: Snapshot) -> str:
     """sha256 over the facts of a snapshot, without download and like counters and the hub's raw JSON."""

@@ -16,7 +16,7 @@ from gateway.clock import rfc3339
 from gateway.domain.artifact import FileEntry
 from gateway.domain.decision import Query
 from gateway.domain.errors import PolicyError
-from gateway.domain.evidence import FileFacts, RepoFacts, ScanReport
+from gateway.domain.evidence import RepoFacts, ScanReport
 
 CONTRACT = "v1"
 
@@ -44,7 +44,7 @@ def build(query: Query, *, instance: str = "gateway", mode: str = "serve") -> Do
         "scope": query.scope,
         "action": query.action.value,
         "subject": _subject(query),
-        "repo": _repo(query.repo, query.revision.files),
+        "repo": _repo(query.repo, query.code_paths),
         "revision": _revision(query),
         "evidence": {"reports": [_report(r) for r in query.reports], "hub": _hub_verdicts(query)},
         "environment": {"now": rfc3339(query.now), "instance": instance, "mode": mode},
@@ -103,7 +103,7 @@ def _subject(query: Query) -> dict[str, Any]:
     }
 
 
-def _repo(facts: RepoFacts, files: tuple[FileFacts, ...]) -> dict[str, Any]:
+def _repo(facts: RepoFacts, code_paths: tuple[str, ...]) -> dict[str, Any]:
     lic = facts.license
     return {
         "hub": facts.repo.hub,
@@ -132,7 +132,7 @@ def _repo(facts: RepoFacts, files: tuple[FileFacts, ...]) -> dict[str, Any]:
         "downloads": facts.downloads,
         "likes": facts.likes,
         "custom_code": {
-            "paths": [f.entry.path for f in files if f.entry.path.lower().endswith(".py")],
+            "paths": list(code_paths),
             "auto_map": list(facts.auto_map),
         },
     }

@@ -14,6 +14,7 @@ TESTS = ROOT / "tests"
 # Folders of tests that stand for no package, and what they hold.
 THEMES = {
     "architecture": "the shape of the code",
+    "benchmarks": "the benchmarks run",
     "contracts": "one suite per port",
     "corpus": "hostile files under every profile",
     "docs": "documentation that is executed",

@@ -129,3 +129,9 @@ async def test_a_listing_that_is_too_large_to_be_kept_is_used_all_the_same(bench
     else:
         with pytest.raises(StoreError):
             await bench.known()
+
+
+async def test_every_python_file_is_code_in_whatever_case(bench):
+    paths = ("a.py", "b/C.PY", "d.pyc", "e.txt")
+    bench.hub.files = tuple(FileFacts(FileEntry(path, 1, "a" * 40), "text") for path in paths)
+    assert (await bench.known()).code_paths == ("a.py", "b/C.PY")

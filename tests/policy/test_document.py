@@ -99,10 +99,15 @@ def test_the_format_by_content_beats_the_name_and_unrecognised_content_is_unknow
     assert _format() == "safetensors"
 
 
-def test_every_python_file_is_custom_code_in_whatever_case() -> None:
-    files = tuple(FileFacts(FileEntry(p, 1, "a" * 40), "python") for p in ("a.py", "b/C.PY", "d.pyc", "e.txt"))
+def test_the_code_of_the_whole_revision_is_told_in_either_scope() -> None:
+    for query in (REVISION, FILE):
+        value = build(replace(query, code_paths=("a.py", "b/C.PY"))).value
+        assert value["repo"]["custom_code"]["paths"] == ["a.py", "b/C.PY"]
+
+
+def test_a_file_that_the_hub_names_by_git_id_keeps_that_name() -> None:
+    files = (FileFacts(FileEntry("a.txt", 1, "a" * 40), "text"),)
     value = build(replace(REVISION, revision=replace(REVISION.revision, files=files))).value
-    assert value["repo"]["custom_code"]["paths"] == ["a.py", "b/C.PY"]
     assert value["revision"]["files"][0]["digest"] == "git-sha1:" + "a" * 40
 
 
