@@ -200,16 +200,29 @@ class Admission:
 
     async def _record(self, context: RequestContext, request: HubRequest, answer: Answer, *, repeat: bool) -> None:
         reports = () if repeat else answer.reports
+        behind = answer.decided[0].decision.id if len(answer.decided) > 1 and not repeat else ""
         for decided in answer.decided[:-1]:
             if not (repeat or decided.remembered):
                 await self._recording.decided(context, request, decided.decision, _commit_of(answer.result))
         if isinstance(answer.result, GrantedFile | GrantedListing):
             await self._recording.granted(
-                context, request, answer.result, remembered=repeat, reports=reports, grant=answer.grant
+                context,
+                request,
+                answer.result,
+                remembered=repeat,
+                reports=reports,
+                grant=answer.grant,
+                revision_decision=behind,
             )
         else:
             await self._recording.refused(
-                context, request, answer.result, decision=answer.decision, reports=reports, remembered=repeat
+                context,
+                request,
+                answer.result,
+                decision=answer.decision,
+                reports=reports,
+                remembered=repeat,
+                revision_decision=behind,
             )
 
     def _lifetime_s(self, request: HubRequest, answer: Answer) -> float:

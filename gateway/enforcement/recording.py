@@ -64,10 +64,12 @@ class Recording:
         remembered: bool,
         reports: Sequence[ScanReport] = (),
         grant: GrantRecord | None = None,
+        revision_decision: str = "",
     ) -> None:
         """Record an allow. Durable when it is the first, or when a delivery of more than 1 MiB starts.
 
         `grant` is `grant_of(granted)` where it is at hand: the hot path builds it once per remembered answer.
+        `revision_decision`: the id of the one that a file's stands on.
         """
         grant = grant or grant_of(granted)
         subject = context.subject
@@ -98,7 +100,7 @@ class Recording:
             scanner_set=self._scanner_set,
             input_digest=grant.input_digest,
             remembered=remembered,
-            extra=_evidence(reports),
+            extra=_evidence(reports, revision_decision),
         )
         big = context.method == "GET" and isinstance(granted, GrantedFile) and grant.size_bytes > DURABLE_DELIVERY_BYTES
         await self._ledger.record(record, Durability.WRITTEN if remembered and not big else Durability.DURABLE)
@@ -128,12 +130,13 @@ class Recording:
         reports: Sequence[ScanReport] = (),
         remembered: bool = False,
         note: str = "",
+        revision_decision: str = "",
     ) -> None:
         """Record a refusal of any kind. Repeats of one by one subject are one record with a count per minute.
 
         A decision that is not on record yet (`remembered` tells) always gets its own, since it will be remembered.
         """
-        extra = _evidence(reports)
+        extra = _evidence(reports, revision_decision)
         if request is None or request.repo is None:
             extra = {**extra, "method": context.method, "target": context.target[:_TARGET_CHARS]}
         record = dataclasses.replace(self._base(context, request), note=note, remembered=remembered, extra=extra)
@@ -279,11 +282,10 @@ def _plain(reasons: Sequence[Reason]) -> tuple[dict[str, Any], ...]:
     return tuple(dataclasses.asdict(reason) for reason in reasons)
 
 
-def _evidence(reports: Sequence[ScanReport]) -> dict[str, Any]:
-    if not reports:
-        return {}
-    return {
-        "reports": [
+def _evidence(reports: Sequence[ScanReport], revision_decision: str) -> dict[str, Any]:
+    extra: dict[str, Any] = {"revision_decision": revision_decision} if revision_decision else {}
+    if reports:
+        extra["reports"] = [
             {
                 "scanner": report.scanner,
                 "version": report.version,
@@ -295,4 +297,4 @@ def _evidence(reports: Sequence[ScanReport]) -> dict[str, Any]:
             }
             for report in reports
         ]
-    }
+    return extra

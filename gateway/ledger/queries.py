@@ -67,7 +67,7 @@ def find(index: LedgerIndex, wanted: Filter) -> Iterator[dict[str, Any]]:
 
 
 def explain(index: LedgerIndex, identifier: str) -> list[dict[str, Any]]:
-    """All records of the decision or request `identifier`, and of the decisions that such a request stood on.
+    """All records of the decision or request `identifier`, and of the decisions that such a request or file stood on.
 
     Oldest first; empty where the ledger knows no such id.
     """
@@ -79,6 +79,10 @@ def explain(index: LedgerIndex, identifier: str) -> list[dict[str, Any]]:
         if decision_id := record.get("decision_id", ""):
             decisions = find(index, Filter(decision_id=decision_id, kind="decision"))
             found.update((_key(r), r) for r in decisions)
+    behind = {r["extra"]["revision_decision"] for r in found.values() if r.get("extra", {}).get("revision_decision")}
+    for decision_id in behind - {r.get("decision_id") for r in found.values()}:
+        revisions = find(index, Filter(decision_id=decision_id, kind="decision"))
+        found.update((_key(r), r) for r in revisions if not r.get("remembered"))
     return sorted(found.values(), key=lambda r: (r["time"], r["instance"], r["worker"], r["seq"]))
 
 

@@ -171,6 +171,25 @@ def test_show_explains_a_decision_from_who_to_what_left(used):
         assert words in text, words
 
 
+def test_show_of_a_file_tells_of_the_waiver_that_opened_its_revision(hub, tmp_path):
+    waiver = {
+        "rules": {"license/unknown": True}, "scope": {"repo": "demo/no-license"}, "owner": "a@example.org",
+        "approver": "b@example.org", "ticket": "T-1", "reason": "a test", "expires": "2099-01-01T00:00:00Z",
+    }  # fmt: skip
+    site = tmp_path / "site.json"
+    site.write_text(json.dumps({"waivers": {"W-1": waiver}}))
+    gateway = GatewayProcess(hub, tmp_path / "state", "--policy-data", str(site))
+    for path in ("config.json", "model.safetensors"):  # the second stands on a decision that is on record already
+        assert gateway.get(f"/demo/no-license/resolve/main/{path}").status == 200
+    gateway.stop()
+    for path in ("config.json", "model.safetensors"):
+        record = next(r for r in gateway.records("--path", path) if r["kind"] == "decision")
+        done = cli("audit", "show", record["decision_id"], "--state", str(gateway.state))
+        assert "waived by W-1[license/unknown]" in done.stdout, done.stdout
+        assert done.stdout.count("demo/no-license @") == 2
+        assert "bytes of [0, " in done.stdout
+
+
 def test_every_decision_that_was_made_has_its_record(used):
     """The revision's decision is one of its own: a file's decision refers to its input."""
     records = [r for r in used.records() if r["kind"] == "decision" and r.get("repo") == "demo/evil-gguf"]
