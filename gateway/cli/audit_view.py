@@ -79,8 +79,10 @@ def _why(record: Mapping[str, Any]) -> str:
     if record["kind"] == "delivery":
         return f"{record.get('bytes_delivered', 0)} bytes delivered"
     count = record.get("count", 1)
-    note = str(record.get("note", ""))
-    return f"{note} (x{count})" if count != 1 else note
+    words = [str(record["note"])] if record.get("note") else []
+    words += [f"waived {w['reason'].get('rule', '')} ({w.get('waiver', '')})" for w in record.get("waived", ())]
+    words += [f"noted {rule}" for rule in dict.fromkeys(str(w.get("rule", "")) for w in record.get("warnings", ()))]
+    return ", ".join(words) + (f" (x{count})" if count != 1 else "")
 
 
 def print_explanation(records: list[dict[str, Any]]) -> None:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     async def main() -> None:
         told = told_to_end()
         async with serving(settings) as url:
-            print(f"gateway: serving on {url}  (HF_ENDPOINT={url})", flush=True)
+            print(f"gateway: serving on {url}  ({_next_step(settings.server.public_url or url)})", flush=True)
             await told.wait()
 
     try:
@@ -56,3 +56,10 @@ def run(args: argparse.Namespace) -> int:
     finally:
         lines.drain()
     return 0
+
+
+def _next_step(url: str) -> str:
+    """What developers set; an address that means "every address of this machine" is none that they can use."""
+    if url.partition("://")[2].startswith(("0.0.0.0:", "[::]:")):
+        return "name the address that developers use with --public-url"
+    return f"HF_ENDPOINT={url}"

@@ -112,6 +112,18 @@ def test_list_json_is_one_record_per_line(state: Path, capsys: pytest.CaptureFix
     assert record["span"] == [0, 123]
 
 
+async def test_list_names_what_an_allow_was_warned_of_and_which_waiver_opened_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    ledger = SegmentLedger(tmp_path / "ledger", "gw", SystemClock(), segment_bytes=65536)
+    await ledger.start()
+    await ledger.record(replace(RECORDS[0], effect="allow", reasons=()), Durability.DURABLE)
+    await ledger.close()
+    assert run("list", "--state", str(tmp_path), "--kind", "decision") == 0
+    assert "waived age/young (W-7), noted license/none" in capsys.readouterr().out
+
+
 def test_list_says_that_nothing_matches(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--state", str(state), "--subject", "nobody") == 0
     assert "No record matches" in capsys.readouterr().out
