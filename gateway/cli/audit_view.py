@@ -191,13 +191,14 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def print_verification(reports: list[ChainReport], *, compared: bool) -> None:
     console = Console(highlight=False)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("chain", "verdict", "segments", "records", "gaps", "from", "to"):
-        table.add_column(column, overflow="fold")
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("chain", "verdict", "segments", "records", "gaps", "from (UTC)", "to (UTC)"):
+        table.add_column(column, overflow="fold", no_wrap=column != "chain")
     for report in reports:
         verdict = Text("TAMPERED", style="bold red") if report.problems else Text("verifies", style="green")
         counts = (str(report.segments), str(report.records), str(len(report.gaps)))
-        table.add_row(report.chain, verdict, *counts, report.first_time, report.last_time)
+        times = (time[:16].replace("T", " ") for time in (report.first_time, report.last_time))
+        table.add_row(report.chain, verdict, *counts, *times)
     console.print(table)
     for report in reports:
         for problem in report.problems:

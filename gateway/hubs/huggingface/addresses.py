@@ -87,7 +87,8 @@ class HostGuard:
                 raise _refused(f"The hub redirected to {url.host[:100]} without TLS.")
         if _is_address(url.host) and not address_is_allowed(url.host, allow_private=self._allow_private):
             raise UpstreamUnavailable(
-                f"The upstream address {url.host[:100]} is not public.", code="upstream/address-refused"
+                f"The upstream address {url.host[:100]} is not public; upstream.unsafe_allow_private_upstream admits it.",
+                code="upstream/address-refused",
             )
 
     def _is_listed(self, url: URL) -> bool:
