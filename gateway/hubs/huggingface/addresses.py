@@ -87,7 +87,7 @@ class HostGuard:
                 raise _refused(f"The hub redirected to {url.host[:100]} without TLS.")
         if _is_address(url.host) and not address_is_allowed(url.host, allow_private=self._allow_private):
             raise UpstreamUnavailable(
-                f"The upstream address {url.host[:100]} is not public; upstream.unsafe_allow_private_upstream admits it.",
+                f"The upstream address {url.host[:100]} is not public (upstream.unsafe_allow_private_upstream).",
                 code="upstream/address-refused",
             )
 
