@@ -58,11 +58,18 @@ def _read(path: Path, rule: str, name: str) -> Sample:
     )
 
 
-def data_of(sample: Sample, data_dir: Path) -> Mapping[str, Any]:
-    """The shipped base, the sample's profile, its overlay. Raises ConfigError, SampleMistake."""
+def data_of(sample: Sample, data_dir: Path, rows: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """The shipped base, the sample's profile, its overlay. Raises ConfigError, SampleMistake.
+
+    `rows` are those of `config.rules` for the rules of a library that is not the shipped one: they stand where the
+    shipped data names no such rule, and what is no rule of that library is left out.
+    """
     data, mistakes = data_layers.merge(data_layers.layers(data_dir, sample.profile, ()))
     if mistakes:
         raise SampleMistake(mistakes[0])
+    if rows is not None and isinstance(config := data.get("config"), dict):
+        shipped = config.get("rules", {})
+        data = {**data, "config": {**config, "rules": {rule: shipped.get(rule, row) for rule, row in rows.items()}}}
     return data_layers.overlaid(data, sample.data_overlay)
 
 

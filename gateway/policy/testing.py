@@ -158,10 +158,12 @@ async def _samples(runner: _Runner, bundle: Bundle, rego_dir: Path, data_dir: Pa
     results: list[Result] = []
     groups: defaultdict[bytes, list[Sample]] = defaultdict(list)
     datas: dict[bytes, Mapping[str, Any]] = {}
+    named = bundle.data.get("config", {}).get("rules", {})
+    rows = {rule: named[rule] for rule in sorted(bundle.rules) if rule in named}
     for rule in sorted(bundle.rules):
         try:
             for sample in samples.read(rego_dir, rule):
-                data = samples.data_of(sample, data_dir)
+                data = samples.data_of(sample, data_dir, rows)
                 key = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
                 groups[key].append(sample)
                 datas[key] = data

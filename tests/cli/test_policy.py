@@ -57,3 +57,23 @@ def test_text_that_is_no_rego_is_told_with_its_place(library) -> None:
     path.write_text(path.read_text() + "\ndeny contains x if {\n")
     with pytest.raises(ConfigError, match=UNKNOWN):
         run("check", "--rego", str(library))
+
+
+def test_a_rule_of_ones_own_is_tested_with_the_data_that_names_it(library, tmp_path, capsys) -> None:
+    """Beside the shipped rules, whose samples must hold as before."""
+    mine = library / "rules/house/old-license"
+    shutil.copytree(library / "rules/license/denied", mine)
+    text = (mine / "denied.rego").read_text().replace("gateway.rules.license.denied", "gateway.rules.house.old_license")
+    (mine / "denied.rego").unlink()
+    (mine / "denied_test.rego").unlink()
+    (mine / "old_license.rego").write_text(text.replace("license/denied", "house/old-license"))
+    for name in ("allowed.json", "denied.json"):
+        sample = json.loads((mine / name).read_text())
+        sample["expected"] = {}
+        (mine / name).write_text(json.dumps(sample))
+    site = tmp_path / "site.yaml"
+    site.write_text("config: { rules: { house/old-license: { mode: dryrun } } }")
+    run("test", "--rego", str(library), "--policy-data", str(site), "--json")
+    results = {r["file"]: r for r in json.loads(capsys.readouterr().out)["results"] if r["name"] == "sample"}
+    assert results["rules/house/old-license/denied.json"]["outcome"] == "pass"
+    assert not [r for r in results.values() if "system/" in r["detail"]]
