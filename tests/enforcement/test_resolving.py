@@ -4,46 +4,23 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.domain.artifact import FileEntry, RefKind, Repo, RepoType
+from gateway.domain.artifact import FileEntry, Repo, RepoType
 from gateway.domain.errors import StoreError, UpstreamUnavailable
-from gateway.domain.evidence import FileFacts, Reachable, RepoFacts, RevisionFacts, Snapshot
+from gateway.domain.evidence import FileFacts
 from gateway.enforcement.background import Background, SingleFlight
 from gateway.enforcement.resolving import Resolving
 from gateway.ports import Resolved
 from tests.fakes.hand_clock import HandClock
 from tests.fakes.memory_facts import MemoryFacts
+from tests.fakes.scripted_hub import ScriptedHub
 
 REPO = Repo("huggingface", RepoType.MODEL, "corp/model")
-COMMIT = "c" * 40
-
-
-class Hub:
-    """Answers as long as it is up; counts how often it was asked for facts."""
-
-    def __init__(self) -> None:
-        self.is_up = True
-        self.asked = 0
-        self.facts = RepoFacts(REPO, "key", "corp")
-        self.files: tuple[FileFacts, ...] = ()
-
-    async def resolve(self, repo, ref):
-        self._check()
-        return Resolved(COMMIT, "anonymous")
-
-    async def snapshot(self, repo, ref, commit, access):
-        self._check()
-        self.asked += 1
-        revision = RevisionFacts(commit, ref, RefKind.BRANCH, Reachable.YES, "", self.files)
-        return Snapshot(replace(self.facts, access=access), revision)
-
-    def _check(self) -> None:
-        if not self.is_up:
-            raise UpstreamUnavailable("down")
 
 
 class Bench:
     def __init__(self, background) -> None:
-        self.hub, self.facts, self.clock, self.background = Hub(), MemoryFacts(), HandClock(), background
+        self.hub, self.facts, self.clock, self.background = ScriptedHub(), MemoryFacts(), HandClock(), background
+        self.commit = self.hub.publish(REPO, {"README.md": b"words"})
 
     def resolving(self) -> Resolving:
         """As after a restart: only what is kept in the facts."""
@@ -53,7 +30,10 @@ class Bench:
         )  # fmt: skip
 
     async def known(self, access="anonymous"):
-        return await self.resolving().snapshot(REPO, "main", Resolved(COMMIT, access))
+        return await self.resolving().snapshot(REPO, "main", Resolved(self.commit, access))
+
+    def list_files(self, files) -> None:
+        self.hub.repos[REPO].files[self.commit] = tuple(files)
 
 
 @pytest.fixture
@@ -73,17 +53,17 @@ async def test_facts_are_asked_for_once_within_their_time(bench):
     await bench.known()
     bench.clock.pass_s(3599)
     await bench.known()
-    assert bench.hub.asked == 1
+    assert bench.hub.asked["snapshot"] == 1
     bench.clock.pass_s(2)
     await bench.known()
-    assert bench.hub.asked == 2
+    assert bench.hub.asked["snapshot"] == 2
 
 
 async def test_a_clock_that_is_set_back_does_not_keep_old_facts_fresh(bench):
     await bench.known()
     bench.clock.pass_s(-86_400)
     await bench.known()
-    assert bench.hub.asked == 2
+    assert bench.hub.asked["snapshot"] == 2
 
 
 async def test_while_the_hub_is_down_old_facts_serve_for_the_staleness_limit(bench):
@@ -91,7 +71,7 @@ async def test_while_the_hub_is_down_old_facts_serve_for_the_staleness_limit(ben
     await bench.known()
     bench.hub.is_up = False
     bench.clock.pass_s(6 * 86_400)
-    assert (await bench.resolving().resolve(REPO, "main")).commit == COMMIT
+    assert (await bench.resolving().resolve(REPO, "main")).commit == bench.commit
     await bench.known()
     for seconds in (2 * 86_400, -16 * 86_400):
         bench.clock.pass_s(seconds)
@@ -103,16 +83,17 @@ async def test_while_the_hub_is_down_old_facts_serve_for_the_staleness_limit(ben
 
 @pytest.mark.parametrize("gated", ["no", "auto", "manual"])
 async def test_what_only_the_token_shows_is_private_whatever_its_flags_say(bench, gated):
-    bench.hub.facts = replace(bench.hub.facts, private=False, gated=gated)
+    held = bench.hub.repos[REPO]
+    held.facts = replace(held.facts, private=False, gated=gated)
     assert (await bench.known("gateway_token")).snapshot.repo.private
     assert not (await bench.known("anonymous")).snapshot.repo.private
 
 
 async def test_a_huge_revision_is_held_and_not_read_anew_for_each_of_its_files(bench):
-    bench.hub.files = tuple(FileFacts(FileEntry(f"{n}.txt", 1, "a" * 40), "text") for n in range(200_000))
+    bench.list_files(FileFacts(FileEntry(f"{n}.txt", 1, "a" * 40), "text") for n in range(200_000))
     resolving = bench.resolving()
-    first = await resolving.snapshot(REPO, "main", Resolved(COMMIT, "anonymous"))
-    assert await resolving.snapshot(REPO, "main", Resolved(COMMIT, "anonymous")) is first
+    first = await resolving.snapshot(REPO, "main", Resolved(bench.commit, "anonymous"))
+    assert await resolving.snapshot(REPO, "main", Resolved(bench.commit, "anonymous")) is first
 
 
 @pytest.mark.parametrize("code", ["store/fact-invalid", "store/facts"])
@@ -125,7 +106,7 @@ async def test_a_listing_that_is_too_large_to_be_kept_is_used_all_the_same(bench
 
     bench.facts = Full()
     if code == "store/fact-invalid":
-        assert (await bench.known()).snapshot.revision.commit == COMMIT
+        assert (await bench.known()).snapshot.revision.commit == bench.commit
     else:
         with pytest.raises(StoreError):
             await bench.known()
@@ -133,5 +114,5 @@ async def test_a_listing_that_is_too_large_to_be_kept_is_used_all_the_same(bench
 
 async def test_every_python_file_is_code_in_whatever_case(bench):
     paths = ("a.py", "b/C.PY", "d.pyc", "e.txt")
-    bench.hub.files = tuple(FileFacts(FileEntry(path, 1, "a" * 40), "text") for path in paths)
+    bench.list_files(FileFacts(FileEntry(path, 1, "a" * 40), "text") for path in paths)
     assert (await bench.known()).code_paths == ("a.py", "b/C.PY")
