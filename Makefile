@@ -35,7 +35,7 @@ demo: $(VENV)/runtime.stamp ## the product in one screen: a sample hub, the gate
 serve: $(VENV)/runtime.stamp ## run the gateway on 127.0.0.1:8080 before huggingface.co
 	$(BIN)/gateway serve --listen 127.0.0.1:8080 --state .state --profile balanced
 
-tools: ## the pinned opa into .tools/bin, and system packages for some tests (as root)
+tools: ## the pinned opa into .tools/bin
 	@PYTHON=$(PYTHON) tools/get-opa.sh || { [ "$(CI)" != "true" ]; }
 
 test: $(VENV)/dev.stamp $(CLIENTS:%=.venvs/%.stamp) tools ## every test, with real clients and a real OPA server

@@ -6,11 +6,13 @@ An unknown key refuses to start; all mistakes are reported together. Secrets com
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -210,5 +212,19 @@ def _check(settings: Settings) -> None:
         mistakes.append("identity.jwt.issuer needs identity.jwt.audience")
     if (jwt.jwks_file or jwt.jwks_url or jwt.audience) and not jwt.issuer:
         mistakes.append("identity.jwt is set but has no issuer")
+    if _is_private(settings.upstream.url) and not settings.upstream.unsafe_allow_private_upstream:
+        mistakes.append(
+            f"upstream.url {settings.upstream.url} is a private address: every fetch would be refused; "
+            "allow it with --unsafe-allow-private-upstream (upstream.unsafe_allow_private_upstream)"
+        )
     if mistakes:
         raise ConfigError("; ".join(mistakes))
+
+
+def _is_private(url: str) -> bool:
+    """Is the host of the URL written as an address that is not public? A name is looked at when it is resolved."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost"

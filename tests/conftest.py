@@ -1,6 +1,7 @@
 """What a test run says of real components that are not on this machine: never silence, and on CI a failure."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ def missing():
         found["opa_server"] = HOW_TO_GET
     if not all((place / "bin" / "python").exists() for place in CLIENT_ENVIRONMENTS):
         found["clients"] = "NOT RUN: real clients: `make test` makes their environments in .venvs"
+    elif shutil.which("curl") is None:
+        found["clients"] = "NOT RUN: real clients: install curl"
     return found
 
 

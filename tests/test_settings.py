@@ -83,3 +83,13 @@ def test_a_mistake_is_named_with_its_place(text, words, tmp_path):
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
         load(tmp_path / "none.toml", {}, {})
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:9", "[::1]:9", "10.0.0.1", "169.254.169.254", "localhost:80", "192.168.1.4"]
+)
+def test_a_private_upstream_needs_its_switch_at_the_start(host):
+    flags = {"upstream.url": f"http://{host}"}
+    with pytest.raises(ConfigError, match="--unsafe-allow-private-upstream"):
+        load(None, flags, {})
+    assert load(None, {**flags, "upstream.unsafe_allow_private_upstream": True}, {}).upstream.url == f"http://{host}"

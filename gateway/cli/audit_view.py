@@ -81,7 +81,8 @@ def _why(record: Mapping[str, Any]) -> str:
     count = record.get("count", 1)
     words = [str(record["note"])] if record.get("note") else []
     words += [f"waived {w['reason'].get('rule', '')} ({w.get('waiver', '')})" for w in record.get("waived", ())]
-    words += [f"noted {rule}" for rule in dict.fromkeys(str(w.get("rule", "")) for w in record.get("warnings", ()))]
+    for word, key in (("warned", "warnings"), ("dry run", "dryruns")):
+        words += [f"{word} {rule}" for rule in dict.fromkeys(str(w.get("rule", "")) for w in record.get(key, ()))]
     return ", ".join(words) + (f" (x{count})" if count != 1 else "")
 
 
@@ -126,6 +127,7 @@ def _print_decision(console: Console, record: Mapping[str, Any]) -> None:
     console.print(Text(_LABEL.get(effect, record["kind"]), style=style), Text(printable(target) + remembered))
     _print_reasons(console, "error", "bold red", record.get("reasons", ()))
     _print_reasons(console, "warning", "bold yellow", record.get("warnings", ()))
+    _print_reasons(console, "dry run", "bold cyan", record.get("dryruns", ()))
     for waived in record.get("waived", ()):
         _print_reasons(console, f"waived by {waived.get('waiver', '')}", "bold blue", [waived.get("reason", {})])
     _print_reports(console, record.get("extra", {}).get("reports", ()))

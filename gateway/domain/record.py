@@ -25,7 +25,7 @@ class Durability(StrEnum):
 class Record:
     """What is written. `effect` is "allow", "deny", "quarantine", "pending", "refused" or "event".
 
-    `reasons`, `warnings`, `waived` hold plain dicts; `bytes_delivered` is set in deliveries;
+    `reasons`, `warnings`, `dryruns`, `waived` hold plain dicts; `bytes_delivered` is set in deliveries;
     `span` is [start, end) of the delivered bytes. The ledger adds `time`, `seq` and the chain.
     """
 
@@ -48,6 +48,7 @@ class Record:
     effect: str = ""
     reasons: tuple[dict[str, Any], ...] = ()
     warnings: tuple[dict[str, Any], ...] = ()
+    dryruns: tuple[dict[str, Any], ...] = ()
     waived: tuple[dict[str, Any], ...] = ()
     engine: str = ""
     policy_digest: str = ""

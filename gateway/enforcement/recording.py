@@ -7,19 +7,19 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.domain.decision import Decision, Reason
+from gateway.domain.decision import Decision
 from gateway.domain.evidence import ScanReport
-from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
+from gateway.domain.outcome import Refusal
 from gateway.domain.record import Durability, Record, RecordKind
 from gateway.domain.request import HubRequest
 from gateway.enforcement.background import Background
 from gateway.enforcement.context import Granted, GrantedFile, RequestContext
 from gateway.enforcement.folding import DeliveryFold, RefusalFold
+from gateway.enforcement.record_parts import evidence, of_decision, of_refusal
 from gateway.enforcement.redacting import redacted
 from gateway.ports import Ledger
 
 DURABLE_DELIVERY_BYTES = 1024 * 1024
-_FINDINGS_SHOWN = 20
 _TARGET_CHARS = 512
 
 
@@ -32,6 +32,7 @@ class GrantRecord:
     decision_id: str
     reasons: tuple[dict[str, Any], ...]
     warnings: tuple[dict[str, Any], ...]
+    dryruns: tuple[dict[str, Any], ...]
     waived: tuple[dict[str, Any], ...]
     engine: str
     policy_digest: str
@@ -93,6 +94,7 @@ class Recording:
             effect=grant.effect,
             reasons=grant.reasons,
             warnings=grant.warnings,
+            dryruns=grant.dryruns,
             waived=grant.waived,
             engine=grant.engine,
             policy_digest=grant.policy_digest,
@@ -100,7 +102,7 @@ class Recording:
             scanner_set=self._scanner_set,
             input_digest=grant.input_digest,
             remembered=remembered,
-            extra=_evidence(reports, revision_decision),
+            extra=evidence(reports, revision_decision),
         )
         big = context.method == "GET" and isinstance(granted, GrantedFile) and grant.size_bytes > DURABLE_DELIVERY_BYTES
         await self._ledger.record(record, Durability.WRITTEN if remembered and not big else Durability.DURABLE)
@@ -116,7 +118,7 @@ class Recording:
             effect=decision.effect.value,
             note="of the revision",
             scanner_set=self._scanner_set,
-            **_of_decision(decision),
+            **of_decision(decision),
         )
         await self._ledger.record(record, Durability.WRITTEN)
 
@@ -136,13 +138,13 @@ class Recording:
 
         A decision that is not on record yet (`remembered` tells) always gets its own, since it will be remembered.
         """
-        extra = _evidence(reports, revision_decision)
+        extra = evidence(reports, revision_decision)
         if request is None or request.repo is None:
             extra = {**extra, "method": context.method, "target": context.target[:_TARGET_CHARS]}
         record = dataclasses.replace(self._base(context, request), note=note, remembered=remembered, extra=extra)
         if decision is not None:
-            record = dataclasses.replace(record, **_of_decision(decision))
-        record = dataclasses.replace(record, scanner_set=self._scanner_set, **_of_refusal(refusal))
+            record = dataclasses.replace(record, **of_decision(decision))
+        record = dataclasses.replace(record, scanner_set=self._scanner_set, **of_refusal(refusal))
         record = redacted(record, self._redact)
         is_first = decision is not None and not remembered
         if not self._fold.repeats(record) or is_first:
@@ -222,7 +224,7 @@ class Recording:
 
 def grant_of(granted: Granted) -> GrantRecord:
     """What every record of this grant has in common."""
-    parts = _of_decision(granted.decision)
+    parts = of_decision(granted.decision)
     if isinstance(granted, GrantedFile):
         entry = granted.artifact.entry
         return GrantRecord(
@@ -239,62 +241,3 @@ def grant_of(granted: Granted) -> GrantRecord:
 
 def _client(context: RequestContext) -> str:
     return f"{context.client.name}/{context.client.version}" if context.client.name else ""
-
-
-def _of_decision(decision: Decision) -> dict[str, Any]:
-    return {
-        "decision_id": decision.id,
-        "reasons": _plain(decision.reasons),
-        "warnings": _plain(decision.warnings + decision.dryruns),
-        "waived": tuple({"reason": dataclasses.asdict(w.reason), "waiver": w.waiver} for w in decision.waived),
-        "engine": decision.engine,
-        "policy_digest": decision.policy_digest,
-        "data_digest": decision.data_digest,
-        "input_digest": decision.input_digest,
-    }
-
-
-def _of_refusal(refusal: Refusal) -> dict[str, Any]:
-    match refusal:
-        case Denial():
-            entry = refusal.entry
-            return {
-                "kind": RecordKind.DECISION,
-                "effect": refusal.effect.value,
-                "decision_id": refusal.decision_id,
-                "reasons": _plain(refusal.reasons),
-                "commit": refusal.commit,
-                "digest": str(entry.digest) if entry is not None else "",
-                "size_bytes": entry.size_bytes if entry is not None else 0,
-            }
-        case Pending():
-            reason = Reason(refusal.code, "info", refusal.message, f"ask again in {refusal.retry_after_s} s")
-            return {"effect": "pending", "reasons": _plain((reason,)), "commit": refusal.commit}
-        case Absence():
-            reason = Reason(f"upstream/{refusal.what}-not-found", "info", refusal.message, "")
-            return {"effect": "refused", "reasons": _plain((reason,)), "commit": refusal.commit}
-        case Failure() | Refused():
-            reason = Reason(refusal.code, "info", refusal.message, "")
-            return {"effect": "refused", "reasons": _plain((reason,))}
-
-
-def _plain(reasons: Sequence[Reason]) -> tuple[dict[str, Any], ...]:
-    return tuple(dataclasses.asdict(reason) for reason in reasons)
-
-
-def _evidence(reports: Sequence[ScanReport], revision_decision: str) -> dict[str, Any]:
-    extra: dict[str, Any] = {"revision_decision": revision_decision} if revision_decision else {}
-    if reports:
-        extra["reports"] = [
-            {
-                "scanner": report.scanner,
-                "version": report.version,
-                "format": report.format,
-                "coverage": dataclasses.asdict(report.coverage),
-                "findings": [dataclasses.asdict(f) for f in report.findings[:_FINDINGS_SHOWN]],
-                "findings_total": len(report.findings),
-                "judged_ranges": [[s.start, s.end] for s in report.spans],
-            }
-            for report in reports
-        ]
-    return extra

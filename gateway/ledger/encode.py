@@ -68,6 +68,8 @@ def _body(r: Record) -> dict[str, Any]:
         body["reasons"] = r.reasons
     if r.warnings:
         body["warnings"] = r.warnings
+    if r.dryruns:
+        body["dryruns"] = r.dryruns
     if r.waived:
         body["waived"] = r.waived
     _add_revisions(body, r)

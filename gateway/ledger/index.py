@@ -165,7 +165,7 @@ _FIELDS = ("time", "kind", "effect", "subject", "repo", "path", "digest", "decis
 
 
 def _rules(body: dict[str, Any]) -> set[str]:
-    reasons = [*body.get("reasons", ()), *body.get("warnings", ())]
+    reasons = [*body.get("reasons", ()), *body.get("warnings", ()), *body.get("dryruns", ())]
     reasons += [waived.get("reason", {}) for waived in body.get("waived", ()) if isinstance(waived, dict)]
     return {str(reason["rule"]) for reason in reasons if isinstance(reason, dict) and "rule" in reason}
 

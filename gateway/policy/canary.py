@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from gateway.domain.artifact import Artifact, FileEntry, RefKind, Repo, RepoType
 from gateway.domain.decision import Query
+from gateway.domain.errors import PolicyError
 from gateway.domain.evidence import (
     Coverage,
     FileFacts,
@@ -18,11 +19,24 @@ from gateway.domain.evidence import (
 )
 from gateway.domain.request import Action
 from gateway.domain.subject import ANONYMOUS, Client
+from gateway.ports import PolicyEngine
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _COMMIT = "c" * 40
 _REPO = Repo("huggingface", RepoType.MODEL, "canary/canary")
 _WEIGHTS = FileEntry("model.safetensors", 1024, "a" * 40, "b" * 64)
+
+
+async def ask(engine: PolicyEngine) -> None:
+    """Put the questions to a started engine.
+
+    Raises PolicyError where it cannot answer, or where the answer says that the policy or its data is broken (reasons
+    `system/...`): then every request would wait, for ever.
+    """
+    for query in queries():
+        decision = await engine.decide(query)
+        if faults := [reason for reason in decision.reasons if reason.rule.startswith("system/")]:
+            raise PolicyError("; ".join(f"{fault.message} [{fault.rule}]" for fault in faults), code=faults[0].rule)
 
 
 def queries() -> tuple[Query, Query]:

@@ -66,8 +66,7 @@ class EmbeddedEngine:
                 engine._idle.put_nowait(worker)
             for failure in (f for f in started if isinstance(f, BaseException)):
                 raise failure  # noqa: TRY301 - the same clean-up as for a canary that fails
-            for query in canary.queries():
-                await engine.decide(query)
+            await canary.ask(engine)
         except PolicyError as error:
             await engine.close()
             raise ConfigError(

@@ -72,8 +72,7 @@ class OpaServerEngine:
             engine = cls(bundle, client, stack.pop_all(), deadline_s)
         try:
             await engine._push(0)
-            for query in canary.queries():
-                await engine.decide(query)
+            await canary.ask(engine)
         except PolicyError as error:
             await engine.close()
             if error.code == "pdp/unavailable":

@@ -121,7 +121,7 @@ async def test_list_names_what_an_allow_was_warned_of_and_which_waiver_opened_it
     await ledger.record(replace(RECORDS[0], effect="allow", reasons=()), Durability.DURABLE)
     await ledger.close()
     assert run("list", "--state", str(tmp_path), "--kind", "decision") == 0
-    assert "waived age/young (W-7), noted license/none" in capsys.readouterr().out
+    assert "waived age/young (W-7), warned license/none" in capsys.readouterr().out
 
 
 def test_list_says_that_nothing_matches(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

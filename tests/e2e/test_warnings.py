@@ -72,5 +72,5 @@ def test_a_dry_run_is_on_record_and_silent(warned):
     answer = warned.get("/demo/llama-style-license/resolve/main/config.json")
     assert answer.status == 200
     assert not answer.headers.get_all("X-HF-Warning")
-    records = [r for r in warned.records() if r.get("repo", "").endswith("llama-style-license") and r.get("warnings")]
-    assert any(w["rule"] == "license/other" for r in records for w in r["warnings"])
+    records = [r for r in warned.records() if r.get("repo", "").endswith("llama-style-license") and r.get("dryruns")]
+    assert any(w["rule"] == "license/other" for r in records for w in r["dryruns"])

@@ -70,7 +70,8 @@ def test_help_policy_test_and_demo(installed):
 def test_serve_from_an_empty_folder(installed):
     root, _ = installed
     process = subprocess.Popen(
-        [str(root / "site/bin/gateway"), "serve", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9"],
+        [str(root / "site/bin/gateway"), "serve", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9",
+         "--unsafe-allow-private-upstream"],
         cwd=root / "empty", env={**os.environ, "PYTHONPATH": str(root / "site")},
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
