@@ -10,7 +10,9 @@ from gateway.identity.anonymous import AnonymousIdentifier
 from gateway.identity.chain import HUB_TOKEN_NOTE, CompositeIdentifier, Identification
 from gateway.identity.tokens import TokenFile, TokenIdentifier
 from gateway.ports import Credential
+from tests.contracts.identifier import IdentifierBench, IdentifierContract
 from tests.fakes.hand_clock import HandClock
+from tests.fakes.scripted_identifier import ScriptedIdentifier
 
 HOW_TO = "ask at https://models.example.com/tokens for one"
 HUB_TOKEN = "hf_abcdefghijklmnopqrstuvwxyzABCDEFGH"
@@ -66,20 +68,9 @@ async def test_the_switch_opens_nothing_where_anonymous_is_off() -> None:
     assert code == "identity/public-hub-token"
 
 
-class HubReader:
-    """An identifier that must never see a public-hub token."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    async def identify(self, credential: Credential) -> Subject | None:
-        self.seen.append(credential.token)
-        return None
-
-
 @pytest.mark.parametrize("switch", [True, False])
 async def test_a_hub_token_reaches_no_identifier(switch) -> None:
-    reader = HubReader()
+    reader = ScriptedIdentifier()
     found = chain(reader, anonymous=True, hub_token_is_anonymous=switch)
     try:
         await found.identify(Credential(HUB_TOKEN, "::1"))
@@ -90,7 +81,7 @@ async def test_a_hub_token_reaches_no_identifier(switch) -> None:
 
 async def test_the_first_that_knows_answers(tokens) -> None:
     token, identifier = tokens
-    reader = HubReader()
+    reader = ScriptedIdentifier()
     assert (await chain(reader, identifier, anonymous=False).identify(Credential(token, "::1"))).id == "ada"
     assert reader.seen == [token]
 
@@ -104,6 +95,32 @@ async def test_a_wrong_token_is_never_anonymous(tokens) -> None:
 
 async def test_a_refusal_ends_the_chain(tokens) -> None:
     _, identifier = tokens
-    reader = HubReader()
+    reader = ScriptedIdentifier()
     await code_of(chain(identifier, reader, anonymous=True), "mgw_wrong")
     assert reader.seen == []
+
+
+ADA = Subject("ada", SubjectKind.USER)
+
+
+class TestAnonymousIdentifier(IdentifierContract):
+    @pytest.fixture
+    def bench(self) -> IdentifierBench:
+        foreign = ("mgw_x", HUB_TOKEN, "a.b.c", " ")
+        return IdentifierBench(AnonymousIdentifier(), "", "anonymous", SubjectKind.ANONYMOUS, foreign)
+
+
+@pytest.mark.parametrize("anonymous", [True, False])
+class TestCompositeIdentifier(IdentifierContract):
+    @pytest.fixture
+    def bench(self, tokens, anonymous: bool) -> IdentifierBench:
+        token, identifier = tokens
+        wrong = ("mgw_wrong", HUB_TOKEN, "something-else")
+        return IdentifierBench(chain(identifier, anonymous=anonymous), token, "ada", wrong=wrong)
+
+
+class TestScriptedIdentifier(IdentifierContract):
+    @pytest.fixture
+    def bench(self) -> IdentifierBench:
+        identifier = ScriptedIdentifier({"good-token": ADA}, refused=("revoked-token",))
+        return IdentifierBench(identifier, "good-token", "ada", foreign=("", HUB_TOKEN), wrong=("revoked-token",))

@@ -19,6 +19,7 @@ from gateway.domain.subject import SubjectKind
 from gateway.identity.jwt import Issuer, JwtIdentifier
 from gateway.identity.keys import KeySource, parse_keys
 from gateway.ports import Credential
+from tests.contracts.identifier import IdentifierBench, IdentifierContract
 from tests.fakes.hand_clock import HandClock
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -488,3 +489,13 @@ async def test_an_issuer_in_trouble_is_our_outage_until_it_is_well(clock, status
         clock.pass_s(10_000)
         with pytest.raises(StoreError):
             await identify(sign(claims(clock, sub="c")))
+
+
+class TestJwtIdentifier(IdentifierContract):
+    @pytest.fixture
+    def bench(self, clock, jwks_file) -> IdentifierBench:
+        expired, stranger = sign(claims(clock, exp=int(clock.now_s) - 60)), sign(claims(clock), OTHER_RSA_KEY)
+        unsigned = forge({"alg": "none"}, claims(clock))
+        token, foreign = sign(claims(clock)), ("", "hf_abcdef", "mgw_abcdef", "one.dot")
+        found = identifier(clock, jwks_file)
+        return IdentifierBench(found, token, "jwt:ada", foreign=foreign, wrong=(expired, stranger, unsigned))

@@ -13,6 +13,7 @@ from gateway.domain.errors import ConfigError, IdentityError, StoreError
 from gateway.domain.subject import SubjectKind
 from gateway.identity.tokens import TokenFile, TokenIdentifier, hash_of
 from gateway.ports import Credential
+from tests.contracts.identifier import IdentifierBench, IdentifierContract
 from tests.fakes.hand_clock import HandClock
 
 
@@ -335,3 +336,13 @@ def test_writers_side_by_side_lose_nothing(path, file) -> None:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     assert len(file.entries()) == 30
+
+
+class TestTokenIdentifier(IdentifierContract):
+    @pytest.fixture
+    def bench(self, file, path, clock) -> IdentifierBench:
+        token, _ = file.add("ada", kind=SubjectKind.USER)
+        revoked, _ = file.add("bob", kind=SubjectKind.USER)
+        file.revoke("bob")
+        foreign = ("", "hf_abcdef", "a.b.c", token.removeprefix("mgw_"))
+        return IdentifierBench(TokenIdentifier(path, clock), token, "ada", foreign=foreign, wrong=(revoked, "mgw_"))
