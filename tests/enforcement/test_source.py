@@ -13,6 +13,7 @@ from gateway.enforcement.source import READ_AHEAD_BYTES, WHOLE_UP_TO_BYTES, Evid
 from gateway.simulator.content import Sparse
 from gateway.simulator.faults import Fault
 from tests.enforcement.workbench import workbench
+from tests.fakes.reading_scanner import ReadingScanner
 
 MIB = 1 << 20
 A = "anonymous"
@@ -90,22 +91,6 @@ async def test_a_committed_blob_needs_no_spans(bench):
         await reader.read(0, 10)
 
 
-class ReadingScanner:
-    """ports.Scanner that reads a file in pieces of 1 MiB up to `most` bytes, and reports what it saw of it."""
-
-    name, version = "reading", "1"
-
-    def __init__(self, most=1 << 40):
-        self.most = most
-        self.seen = b""
-
-    async def scan(self, source, path):
-        self.seen = b""
-        while len(self.seen) < min(self.most, source.size_bytes):
-            self.seen += await source.read(len(self.seen), MIB)
-        return ScanReport(self.name, self.version, "unknown", Coverage(Surface.COMPLETE, whole_file=True))
-
-
 @pytest.fixture
 def gather(bench):
     def gather(artifact, scanner):
@@ -149,7 +134,7 @@ async def test_a_scan_that_needs_all_of_a_large_file_reads_the_verified_blob(ben
 
 async def test_a_scan_of_a_few_ranges_fetches_nothing_else(bench, gather):
     artifact = bench.add("a/b", "x.bin", Sparse(WHOLE_UP_TO_BYTES + MIB, seed=10))
-    evidence = await gather(artifact, ReadingScanner(most=2 * MIB))
+    evidence = await gather(artifact, ReadingScanner(most_bytes=2 * MIB))
     assert [(s.start, s.end) for s in evidence.reports[0].spans] == [(0, MIB), (MIB, 2 * MIB)]
     assert not bench.store.blobs
     assert bench.store.pins[evidence.sha256] == 0
