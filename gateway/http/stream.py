@@ -16,7 +16,9 @@ from aiohttp import web
 
 from gateway.domain.errors import StoreError
 
+# The kernel works longest per call where one body is sent alone; beside others each gets its turn sooner.
 PIECE_BYTES = 512 * 1024
+ALONE_BYTES = 4 * 1024 * 1024
 STALLED_S = 120.0
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER, 0 s: what the kernel still holds is dropped
 
@@ -30,6 +32,8 @@ class Sending:
 
     Under TLS the last piece may count although only a part of it left: a record may say too much, never too little.
     """
+
+    running = 0  # bodies on their way in this process
 
     def __init__(self, request: web.BaseRequest, response: web.StreamResponse, stalled_s: float = STALLED_S) -> None:
         self.sent = 0
@@ -49,6 +53,7 @@ class Sending:
             sender = _Sendfile(self, transport) if plain else _Copies(self, self._response)
         except OSError as error:
             raise ClientGone("the client left") from error
+        Sending.running += 1
         try:
             await sender.ready()
             while start + self.sent < end:
@@ -56,12 +61,14 @@ class Sending:
                 limit = end if available is None else min(end, await available(position))
                 while start + self.sent < limit:
                     position = start + self.sent
-                    await sender.send(fd, position, min(PIECE_BYTES, limit - position))
+                    piece = max(PIECE_BYTES, ALONE_BYTES // Sending.running) if plain else PIECE_BYTES
+                    await sender.send(fd, position, min(piece, limit - position))
         except TimeoutError as error:
             raise ClientGone(f"the client took nothing for {self.stalled_s:g} s") from error
         except OSError as error:
             raise ClientGone(f"the client left ({error.strerror or 'closed'})") from error
         finally:
+            Sending.running -= 1
             sender.close()
 
 
