@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _START_S = 60
 _FETCH_S = 60
+_WORDS_SHOWN = 3
 _WORDS = re.compile(r"(BLOCKED by gateway policy: .*)")
 _FETCH = """\
 import sys
@@ -34,7 +35,7 @@ print(hf_hub_download(repo, path, repo_type=kind, revision=revision))
 _EPILOG = """\
 examples:
   gateway demo
-  gateway demo --profile permissive
+  gateway demo --profile permissive --words
   gateway demo --keep ./demo-state      then: gateway audit list --state ./demo-state/state
 
 What you see: a table of a dozen tiny repos, good and bad, fetched by the installed huggingface_hub with nothing but
@@ -58,6 +59,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object: {fetches: […], ledger: […], verified}"
+    )
+    parser.add_argument(
+        "--words", action="store_true", help="show the words of every denial, not of the first few only"
     )
     parser.set_defaults(run=run)
 
@@ -89,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"fetches": results, "ledger": rows, "verified": verified.returncode == 0}, indent=2))
     else:
-        _show(results, rows, verified.stdout)
+        _show(results, rows, verified.stdout, all_words=args.words)
         for sample in surprises:
             print(f"unexpected: {sample.name} {sample.path}")
     return 1 if surprises or verified.returncode != 0 else 0
@@ -154,25 +158,27 @@ def _audit(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _show(results: list[dict[str, Any]], rows: list[dict[str, Any]], verified: str) -> None:
+def _show(results: list[dict[str, Any]], rows: list[dict[str, Any]], verified: str, *, all_words: bool) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
-    table = Table(title="what a developer gets", title_justify="left", show_header=False)
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("what", overflow="fold")
+    console.print(Text("what a developer gets", "italic"))
     for result in results:
-        at = "" if result["revision"] == "main" else f" @ {result['revision']}"
-        what = Text(f"{result['repo']} {result['path']}{at}", "bold")
-        what.append(f"\n{result['shows']}", "not bold")
-        if not result["passed"]:
-            what.append(f"\n{result['words']}", "not bold dim")
-        table.add_row(Text("passes", "green") if result["passed"] else Text("denied", "red"), what)
-    console.print(table)
+        line = Text("  passes  ", "green") if result["passed"] else Text("  denied  ", "red")
+        line.append(_file(result), "default").append(f"  {result['shows']}", "dim default")
+        console.print(line, no_wrap=True, overflow="ellipsis")
+    denied = [result for result in results if not result["passed"]]
+    for result in denied if all_words else denied[:_WORDS_SHOWN]:
+        console.print(Text(f"$ hf download {_file(result)}", "bold"))
+        console.print(Text(result["words"]))
     console.print(_ledger(rows))
     console.print(Text(verified.strip()), soft_wrap=True)  # a chain head is one line
+
+
+def _file(result: dict[str, Any]) -> str:
+    at = "" if result["revision"] == "main" else f" --revision {result['revision']}"
+    return f"{result['repo']} {result['path']}{at}"
 
 
 def _ledger(rows: list[dict[str, Any]]) -> Table:
@@ -181,7 +187,7 @@ def _ledger(rows: list[dict[str, Any]]) -> Table:
 
     ledger = Table(title="the ledger of it (gateway audit list)", title_justify="left", show_header=False)
     for name in ("effect", "file", "rule"):
-        ledger.add_column(name, overflow="fold")
+        ledger.add_column(name, no_wrap=name != "file", overflow="fold")
     seen = set()
     for row in rows:
         key = (row.get("repo"), row.get("path"), row.get("effect"))
