@@ -227,4 +227,4 @@ def _is_private(url: str) -> bool:
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
-        return host == "localhost"
+        return False
