@@ -85,9 +85,7 @@ def test_a_missing_file_is_one_sentence(tmp_path):
         load(tmp_path / "none.toml", {}, {})
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1:9", "[::1]:9", "10.0.0.1", "169.254.169.254", "192.168.1.4"]
-)
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "[::1]:9", "10.0.0.1", "169.254.169.254", "192.168.1.4"])
 def test_a_private_upstream_needs_its_switch_at_the_start(host):
     flags = {"upstream.url": f"http://{host}"}
     with pytest.raises(ConfigError, match="--unsafe-allow-private-upstream"):
