@@ -16,7 +16,7 @@ async def guarded(request_id: str, answer: Callable[[], Awaitable[web.StreamResp
         return await answer()
     except (ConnectionError, web.HTTPException):
         raise
-    except Exception:
+    except Exception:  # the outermost boundary: logged with its trace, answered without it
         _log.exception("http.unforeseen", request_id=request_id)
         message = f"the gateway failed on this request; tell its operator the request id {request_id}"
         return web.json_response(

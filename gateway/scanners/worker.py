@@ -125,7 +125,7 @@ def handle(channel: Channel, entry: Entry, task: dict[str, Any]) -> None:
         seen = _failed("source-lost")
     except EOFError:
         raise
-    except Exception:
+    except Exception:  # hostile input may raise anything; it reads as a failed scan, never as clean
         seen = _failed("crashed")
     channel.send(OUTCOME, json.dumps(inspection_json(seen, peak_bytes())).encode())
 
