@@ -32,6 +32,18 @@ class RequestKind(StrEnum):
     TELEMETRY = "telemetry"
     HARNESSES = "harnesses"
     WRITE = "write"
+    RAW = "raw"
+    BLOB = "blob"
+    SAFETENSORS_METADATA = "safetensors_metadata"
+    COMMITS = "commits"
+    SCAN = "scan"
+    AUTH_CHECK = "auth_check"
+    TREESIZE = "treesize"
+    SEARCH = "search"
+    LFS_BATCH = "lfs_batch"
+    GIT = "git"
+    MANIFEST = "manifest"
+    LAYER = "layer"
 
 
 ACTION_OF: Mapping[RequestKind, Action] = {
@@ -45,7 +57,22 @@ ACTION_OF: Mapping[RequestKind, Action] = {
     RequestKind.TELEMETRY: Action.READ_METADATA,
     RequestKind.HARNESSES: Action.READ_METADATA,
     RequestKind.WRITE: Action.PUBLISH,
+    RequestKind.RAW: Action.FETCH,
+    RequestKind.BLOB: Action.FETCH,
+    RequestKind.SAFETENSORS_METADATA: Action.FETCH,
+    RequestKind.COMMITS: Action.LIST,
+    RequestKind.SCAN: Action.READ_METADATA,
+    RequestKind.AUTH_CHECK: Action.READ_METADATA,
+    RequestKind.TREESIZE: Action.LIST,
+    RequestKind.SEARCH: Action.SEARCH,
+    RequestKind.LFS_BATCH: Action.FETCH,
+    RequestKind.GIT: Action.FETCH,
+    RequestKind.MANIFEST: Action.FETCH,
+    RequestKind.LAYER: Action.FETCH,
 }
+
+# The kinds that speak of one file, judged as its bytes are, in whatever form they show it.
+OF_FILE = frozenset({RequestKind.RESOLVE, RequestKind.RAW, RequestKind.BLOB, RequestKind.SAFETENSORS_METADATA})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +80,8 @@ class HubRequest:
     """A request as the dialect read it: decoded once, nothing ambiguous left.
 
     `ref` is the revision text asked for (decoded: `refs/pr/1`), "" for the default branch.
-    `path` is the decoded file or folder path, "" for the root. `query` holds the parameters the route knows.
+    `path` is the decoded file or folder path, "" for the root; of a SEARCH, which has no repo, the API's word for the
+    type of repo ("models"). `query` holds the parameters the route knows.
     """
 
     kind: RequestKind
