@@ -35,8 +35,9 @@ demo: $(VENV)/runtime.stamp ## the product in one screen: a sample hub, the gate
 serve: $(VENV)/runtime.stamp ## run the gateway on 127.0.0.1:8080 before huggingface.co
 	$(BIN)/gateway serve --listen 127.0.0.1:8080 --state .state --profile balanced
 
-tools: ## the pinned opa into .tools/bin
+tools: ## the pinned opa into .tools/bin; as root git-lfs, aria2, wget, node, chromium …; the Node packages of conformance/
 	@PYTHON=$(PYTHON) tools/get-opa.sh || { [ "$(CI)" != "true" ]; }
+	@CI=$(CI) tools/get-programs.sh
 
 test: $(VENV)/dev.stamp $(CLIENTS:%=.venvs/%.stamp) tools ## every test, with real clients and a real OPA server
 	$(BIN)/python -m pytest -p no:cacheprovider -q -n $(JOBS) --dist loadfile
