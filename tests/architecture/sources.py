@@ -25,7 +25,7 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-_MADE = {".git", ".venv", ".venvs", ".tools", ".state", "dist", "build", "__pycache__"}
+_MADE = {".git", ".venv", ".venvs", ".tools", ".state", "node_modules", "dist", "build", "__pycache__"}
 
 
 @cache

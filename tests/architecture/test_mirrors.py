@@ -15,6 +15,7 @@ TESTS = ROOT / "tests"
 THEMES = {
     "architecture": "the shape of the code",
     "benchmarks": "the benchmarks run",
+    "conformance": "clients of every kind, and what their users read",
     "contracts": "one suite per port",
     "corpus": "hostile files under every profile",
     "docs": "documentation that is executed",
