@@ -3,7 +3,7 @@
 1 resolve    ref -> commit, path -> entry             (resolving: briefly for refs, for ever for commits)
 2 memory     was this very question answered?          (memory: hot, then remembered decisions)
 3 revision   repo facts and file list -> one decision  (deciding: scope "revision")
-4 file       bytes or ranges -> reports -> decision    (gathering, deciding: scope "file")
+4 file       bytes or ranges -> reports -> decision    (judging: gathering, deciding, scope "file")
 5 record     durable before any byte                   (recording)
 """
 
@@ -12,31 +12,25 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.clock import Clock
-from gateway.domain.artifact import Artifact, Repo
-from gateway.domain.decision import Decision, DecisionScope, Effect, FileEffect, Reason
+from gateway.domain.artifact import Repo
+from gateway.domain.decision import Decision, DecisionScope, Effect, Reason
 from gateway.domain.errors import GatewayError, UpstreamNotFound
-from gateway.domain.evidence import ScanReport
 from gateway.domain.outcome import Absence, Denial, Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
-from gateway.enforcement.context import Granted, GrantedFile, GrantedListing, RequestContext
-from gateway.enforcement.deciding import Decided, Deciding
+from gateway.enforcement.context import Granted, GrantedFile, GrantedListing, GrantedPage, RequestContext
+from gateway.enforcement.deciding import Deciding
 from gateway.enforcement.forwarding import Forwarding
 from gateway.enforcement.gathering import Gathering
+from gateway.enforcement.judging import Answer, Judging
 from gateway.enforcement.memory import HotMemory
-from gateway.enforcement.recording import GrantRecord, Recording, grant_of
-from gateway.enforcement.refusing import (
-    Progress,
-    denied_by_evidence,
-    pending,
-    refusal_for,
-    refused_file,
-    refused_revision,
-)
-from gateway.enforcement.resolving import Known, Resolving
+from gateway.enforcement.recording import Recording, grant_of
+from gateway.enforcement.refusing import Progress, pending, refusal_for, refused_revision
+from gateway.enforcement.resolving import Resolving
+from gateway.enforcement.searching import Searching
 
 HEAD_WAIT_S = 7.0  # clients give up after 10 s (hub-protocol §11)
 GET_WAIT_S = 8.0
@@ -44,27 +38,6 @@ METADATA_WAIT_S = 30.0  # `/api/…` has no client time-out
 COMMIT_TTL_S = 600.0  # a commit never moves, but facts about its repo do (resolving looks again)
 ANONYMOUS_ACCESS = "anonymous"  # as in `ports.Resolved`
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What admission found: the grant or the refusal, the decisions behind it (the last one decided), the evidence.
-
-    `grant`: what repeats of a grant record alike, built once for those that are remembered."""
-
-    result: Granted | Refusal
-    decided: tuple[Decided, ...] = ()
-    reports: tuple[ScanReport, ...] = ()
-    grant: GrantRecord | None = None
-
-    @property
-    def decision(self) -> Decision | None:
-        return self.decided[-1].decision if self.decided else None
-
-    @property
-    def is_repeat(self) -> bool:
-        """Every decision behind it is on record already."""
-        return bool(self.decided) and all(d.remembered for d in self.decided)
 
 
 class Admission:
@@ -77,6 +50,7 @@ class Admission:
         deciding: Deciding,
         gathering: Gathering,
         forwarding: Forwarding,
+        searching: Searching,
         recording: Recording,
         clock: Clock,
         tombstone_ref: Callable[[Repo, str], str | None],
@@ -87,16 +61,19 @@ class Admission:
         self._with_origin = with_origin
         self._resolving = resolving
         self._deciding = deciding
-        self._gathering = gathering
+        self._judging = Judging(deciding, gathering)
         self._forwarding = forwarding
+        self._searching = searching
         self._recording = recording
         self._clock = clock
         self._tombstone_ref = tombstone_ref
         self._generation = generation
         self.hot: HotMemory[Answer] = HotMemory(generation)
 
-    async def admit(self, context: RequestContext, request: HubRequest) -> Granted | Refusal:
+    async def admit(self, context: RequestContext, request: HubRequest) -> Granted | GrantedPage | Refusal:
         """Judge, record, and only then answer. Raises LedgerError alone: what cannot be recorded is not served."""
+        if request.kind is RequestKind.SEARCH:
+            return await self._searching.admit(context, request)
         asker = context.asker(with_origin=self._with_origin)
         key = (asker, request.kind, request.repo, request.ref, request.path, _query_key(request))
         if (hot := self.hot.get(key)) is not None:
@@ -144,7 +121,7 @@ class Admission:
             return Answer(refusal, (decided,))
         match request.kind:
             case RequestKind.RESOLVE:
-                return await self._judge_file(context, request, known, decided, progress)
+                return await self._judging.file(context, request.path, known, decided, progress)
             case RequestKind.XET_TOKEN:
                 return Answer(_xet_refused(decided.decision, commit), (decided,))
             case _:
@@ -169,34 +146,6 @@ class Admission:
             absence = Absence("revision", "approved since; drop the pinned revision and ask for a branch or tag")
             return Answer(absence, again.decided)
         return again
-
-    async def _judge_file(
-        self, context: RequestContext, request: HubRequest, known: Known, decided: Decided, progress: Progress
-    ) -> Answer:
-        revision, facts = known.snapshot.revision, known.snapshot.repo
-        file = revision.file(request.path)
-        if file is None:
-            # A commit makes clients remember for ever that the file is not there: only where the whole list is known.
-            commit = revision.commit if revision.files_complete else ""
-            return Answer(Absence("entry", f"Entry not found: {request.path}", commit), (decided,))
-        entry = file.entry
-        if (denial := refused_file(decided.decision, entry, revision.commit)) is not None:
-            return Answer(denial, (decided,))
-        progress.commit, progress.entry = revision.commit, entry
-        artifact = Artifact(facts.repo, revision.commit, entry)
-        if decided.decision.files.get(entry.path) is FileEffect.ALLOW:
-            # The policy asks for no evidence of this file; its bytes are bound to a digest all the same (P3).
-            sha256 = await self._gathering.bind(artifact, facts.access)
-            bare = replace(decided.decision, files={})
-            return Answer(GrantedFile(artifact, bare, sha256, facts.access), (decided,))
-        evidence = await self._gathering.gather(artifact, facts.access)
-        judged = await self._deciding.file(context, known, file, evidence, decided.decision)
-        if (denial := denied_by_evidence(judged.decision, entry, revision.commit)) is not None:
-            return Answer(denial, (decided, judged), evidence.reports)
-        decision = replace(judged.decision, warnings=_warnings(decided.decision, judged.decision, entry.path))
-        spans = tuple(span for report in evidence.reports for span in report.spans)
-        granted = GrantedFile(artifact, decision, evidence.sha256, facts.access, spans)
-        return Answer(granted, (decided, judged), evidence.reports)
 
     async def _record(self, context: RequestContext, request: HubRequest, answer: Answer, *, repeat: bool) -> None:
         reports = () if repeat else answer.reports
@@ -251,6 +200,8 @@ def _commit_of(result: Granted | Refusal) -> str:
 
 
 def _patience_s(context: RequestContext, request: HubRequest) -> float:
+    if context.patience_s is not None:
+        return context.patience_s
     if request.kind is not RequestKind.RESOLVE:
         return METADATA_WAIT_S
     return HEAD_WAIT_S if context.method == "HEAD" else GET_WAIT_S
@@ -274,11 +225,6 @@ def _weight(request: HubRequest, answer: Answer) -> int:
     listed = len(answer.result.snapshot.revision.files) if isinstance(answer.result, GrantedListing) else 0
     reasons = len(answer.decision.reasons) if answer.decision is not None else 0
     return 1 + text // 256 + listed + reasons
-
-
-def _warnings(revision: Decision, file: Decision, path: str) -> tuple[Reason, ...]:
-    """What the developer is told with a file: the warnings of the revision and of this file."""
-    return tuple(w for w in revision.warnings if w.path in {"", path}) + file.warnings
 
 
 def _xet_refused(decision: Decision, commit: str) -> Denial:
