@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
-CLIENTS := hub-0.36 hub-1 hub-2
+CLIENTS := hub-0.24 hub-0.30 hub-0.36 hub-1.0 hub-1 hub-2 models
 PIP := -m pip install -q --disable-pip-version-check --require-hashes
 UV := $(BIN)/uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo serve test test-fast tools lint format policy soak bench wheel lock clean
+.PHONY: help demo serve test test-fast tools clients conformance lint format policy soak bench wheel lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,7 +39,12 @@ tools: ## the pinned opa into .tools/bin; as root git-lfs, aria2, wget, node, ch
 	@PYTHON=$(PYTHON) tools/get-opa.sh || { [ "$(CI)" != "true" ]; }
 	@CI=$(CI) tools/get-programs.sh
 
-test: $(VENV)/dev.stamp $(CLIENTS:%=.venvs/%.stamp) tools ## every test, with real clients and a real OPA server
+clients: $(CLIENTS:%=.venvs/%.stamp) ## the client libraries that the tests run, each in an environment of its own
+
+conformance: $(VENV)/dev.stamp clients tools ## run every client and write docs/conformance.md
+	$(BIN)/python -m conformance run --write
+
+test: $(VENV)/dev.stamp clients tools ## every test, with real clients and a real OPA server
 	$(BIN)/python -m pytest -p no:cacheprovider -q -n $(JOBS) --dist loadfile
 
 test-fast: $(VENV)/dev.stamp ## the tests that need no client environments and no OPA server
@@ -69,7 +74,7 @@ wheel: $(VENV)/dev.stamp ## build the wheel into dist/
 	$(BIN)/python -m build --no-isolation --wheel --outdir dist .
 
 lock: $(VENV)/dev.stamp ## compile the hashed requirement files again
-	for name in runtime dev client-hub-0.36 client-hub-1 client-hub-2; do \
+	for name in runtime dev $(CLIENTS:%=client-%); do \
 	  $(UV) requirements/$$name.in -o requirements/$$name.txt; done
 
 clean: ## drop environments, caches and build results

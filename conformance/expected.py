@@ -1,0 +1,47 @@
+"""What a client cannot do, and what the gateway refuses by design. Each line is proven by the text of the cell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from conformance.cells import FAIL, LIMIT, REFUSED, Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A failing cell of `clients` (a glob) and `feature` whose text matches `pattern` is a LIMIT or REFUSED because of `why`.
+
+    `endpoint`: "gateway", "direct", or "" for both.
+    """
+
+    result: str
+    clients: str
+    feature: str
+    pattern: str
+    why: str
+    endpoint: str = ""
+
+
+_ALL = (
+    Expected(
+        REFUSED, "*", "revision-pull", r"provenance/pull-request",
+        "anybody may push to a pull request, so the default policy refuses it by name and by commit (hub-protocol §1, 25)",
+        "gateway",
+    ),
+)  # fmt: skip
+
+
+def explained(cell: Cell, client: str, feature: str, endpoint: str) -> Cell:
+    """The cell with its failure turned into a limit or a refusal where its text proves one."""
+    if cell.result != FAIL:
+        return cell
+    for line in _ALL:
+        named = fnmatch(client, line.clients) and fnmatch(feature, line.feature) and line.endpoint in ("", endpoint)
+        if named and re.search(line.pattern, cell.detail):
+            return Cell(line.result, cell.detail, line.why)
+    return cell
+
+
+__all__ = ["LIMIT", "REFUSED", "Expected", "explained"]

@@ -1,0 +1,62 @@
+"""The features of the matrix: what a user does. Drivers hold the code, clients name which of them they have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """`needs`: roles of the test repos. `gateway_only`: says nothing about the hub itself, so it is not run there."""
+
+    name: str
+    title: str
+    needs: tuple[str, ...] = ("model",)
+    gateway_only: bool = False
+
+
+_ALL = (
+    # files
+    Feature("download-file", "`hf_hub_download`: a small and a large-storage file, bytes checked"),
+    Feature("download-cached", "the same file again: from the cache, the same path"),
+    Feature("snapshot", "`snapshot_download`: every file, bytes checked"),
+    Feature("snapshot-patterns", "`allow_patterns`, `ignore_patterns`"),
+    Feature("snapshot-local-dir", "`local_dir`"),
+    Feature("snapshot-dataset", "a dataset's snapshot", ("csv",)),
+    Feature("offline", "`HF_HUB_OFFLINE=1` afterwards"),
+    Feature("resume", "a 24 MiB file whose connection is cut once", ("large",)),
+    Feature("revisions", "revision as branch, tag, commit, short commit", ("revisions",)),
+    Feature("revision-pull", "revision `refs/pr/1`", ("revisions",)),
+    Feature("revision-convert", "revision `refs/convert/parquet` of a dataset", ("csv",)),
+    Feature("names", "spaces, unicode, `%25`, `#`, `?`, `+` and brackets in file names", ("unusual",)),
+    Feature("empty-file", "an empty file", ("unusual",)),
+    Feature("renamed", "a repo's old name", ("renamed",)),
+    Feature("wrong-case", "a repo's name in the wrong case"),
+    Feature("legacy-name", "a name without a namespace", ("legacy",)),
+    # facts
+    Feature("model-info", "`model_info` with `files_metadata`"),
+    Feature("dataset-info", "`dataset_info`", ("csv",)),
+    Feature("list-files", "`list_repo_files`"),
+    Feature("list-tree", "`list_repo_tree`, recursive and of a folder, with `expand`"),
+    Feature("many-files", "`list_repo_files` of 5,000 files", ("many",)),
+    Feature("paths-info", "`get_paths_info`"),
+    Feature("refs", "`list_repo_refs` with pull requests", ("revisions",)),
+    Feature("commits", "`list_repo_commits`", ("revisions",)),
+    Feature("search", "`list_models(search=…)`"),
+    Feature("search-datasets", "`list_datasets(search=…)`", ("csv",)),
+    Feature("exists", "`repo_exists`, `file_exists`, `revision_exists`"),
+    Feature("safetensors-metadata", "`get_safetensors_metadata`: one file, and shards", ("model", "sharded")),
+    Feature("auth-check", "`auth_check`"),
+    Feature("whoami", "`whoami`"),
+    Feature("agreement", "HEAD, listing and bytes agree on size and digest"),
+    # file system
+    Feature("fs-list", "`HfFileSystem.ls`, `find`, `info`"),
+    Feature("fs-glob", "`HfFileSystem.glob`"),
+    Feature("fs-read", "`HfFileSystem.open`: random reads of a 24 MiB file", ("large",)),
+    # absence
+    Feature("missing", "a file and a repo that do not exist: the client's own errors"),
+    Feature("gated", "a gated repo: the user reads that it is gated", ("gated",)),
+    Feature("hosts", "no host but the endpoint's is asked", ("model", "large"), gateway_only=True),
+    Feature("xet", "a Xet-backed file stays on HTTP", ("large",), gateway_only=True),
+)
+FEATURES = {feature.name: feature for feature in _ALL}

@@ -1,0 +1,35 @@
+"""The Python clients, each in an environment of its own."""
+
+from __future__ import annotations
+
+from conformance.client import Client
+
+FILES = (
+    "download-file", "download-cached", "snapshot", "snapshot-patterns", "snapshot-local-dir", "snapshot-dataset",
+    "offline", "resume", "revisions", "revision-pull", "revision-convert", "names", "empty-file", "renamed",
+    "wrong-case", "legacy-name",
+)  # fmt: skip
+FACTS = (
+    "model-info", "dataset-info", "list-files", "list-tree", "many-files", "paths-info", "refs", "commits", "search",
+    "search-datasets", "exists", "safetensors-metadata", "whoami", "agreement", "fs-list", "fs-glob", "fs-read",
+    "missing", "gated", "hosts",
+)  # fmt: skip
+_HUB = (*FILES, *FACTS)
+_DRIVER = ("{python}", "{drivers}/hub.py")
+
+
+def _hub(name: str, title: str, venv: str, *more: str, **env: str) -> Client:
+    return Client(f"hub-{name}", title, "hub", _DRIVER, (*_HUB, *more), venv, env)
+
+
+CLIENTS = (
+    _hub("0.24", "0.24.7", "hub-0.24"),
+    _hub("0.30", "0.30.2", "hub-0.30", "auth-check"),
+    _hub("0.36", "0.36.2", "hub-0.36", "auth-check", HF_HUB_DISABLE_XET="1"),
+    _hub("0.36-xet", "0.36.2 + hf_xet", "hub-0.36", "auth-check", "xet"),
+    _hub("0.36-transfer", "0.36.2 + hf_transfer", "hub-0.36", "auth-check", HF_HUB_DISABLE_XET="1", HF_HUB_ENABLE_HF_TRANSFER="1"),
+    _hub("1.0", "1.0.1 + hf_xet", "hub-1.0", "auth-check", "xet"),
+    _hub("1", "1.33.0 + hf_xet", "hub-1", "auth-check", "xet"),
+    _hub("2", "2.4.0", "hub-2", "auth-check", HF_HUB_DISABLE_XET="1"),
+    _hub("2-xet", "2.4.0 + hf_xet", "hub-2", "auth-check", "xet"),
+)  # fmt: skip
