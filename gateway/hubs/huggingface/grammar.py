@@ -1,13 +1,11 @@
-"""The URL grammar of the hub: one table of named shapes over the raw target. What it does not name is refused.
+"""The URL grammar of the hub: the raw target against the table of routes; decoded once, or refused.
 
-Shapes: hub-protocol §3, §4. `{rev}` is one raw segment (a revision's slash arrives as %2F); `{path}` is the rest.
-`{repo}` is `namespace/name` or a legacy `name`; a target with two valid readings is refused.
+What the table does not name is refused, and so is a target with two valid readings.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from gateway.domain.artifact import Repo, RepoType
@@ -15,60 +13,15 @@ from gateway.domain.errors import UnroutableRequest
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.hubs.huggingface.encoding import check_path, check_target, decode
 from gateway.hubs.huggingface.names import check_ref, is_repo_id
-from gateway.hubs.huggingface.parameters import read_body, read_query
+from gateway.hubs.huggingface.parameters import BODIES, read_query
+from gateway.hubs.huggingface.routes import READ, ROUTES, Route, rows_for
 
-READ: Final = frozenset({"GET", "HEAD"})
+__all__ = ["ROUTES", "parse"]
+
 _WRITE_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One row: what it means, which methods it has, and its shape."""
-
-    kind: RequestKind
-    methods: frozenset[str]
-    shape: str
-
-
-ROUTES: Final = (
-    Route(RequestKind.RESOLVE, READ, "/{prefix}{repo}/resolve/{rev}/{path}"),
-    Route(RequestKind.INFO, READ, "/api/{type}/{repo}"),
-    Route(RequestKind.INFO, READ, "/api/{type}/{repo}/revision/{rev}"),
-    Route(RequestKind.TREE, READ, "/api/{type}/{repo}/tree/{rev}"),
-    Route(RequestKind.TREE, READ, "/api/{type}/{repo}/tree/{rev}/{path}"),
-    Route(RequestKind.PATHS_INFO, frozenset({"POST"}), "/api/{type}/{repo}/paths-info/{rev}"),
-    Route(RequestKind.REFS, READ, "/api/{type}/{repo}/refs"),
-    Route(RequestKind.XET_TOKEN, READ, "/api/{type}/{repo}/xet-read-token/{rev}"),
-    Route(RequestKind.WRITE, READ, "/api/{type}/{repo}/xet-write-token/{rev}"),
-    Route(RequestKind.WHOAMI, READ, "/api/whoami-v2"),
-    Route(RequestKind.HARNESSES, READ, "/api/agent-harnesses"),
-    Route(RequestKind.TELEMETRY, READ, "/api/telemetry/{path}"),
-)
-
 _TYPES: Final = {kind.api: kind for kind in RepoType}
-# Words that follow a repo in the API: `/api/models/gpt2/refs` is the refs of `gpt2`, never a repo `gpt2/refs`.
-_WORDS: Final = "revision|tree|paths-info|refs|commits|xet-read-token|xet-write-token|scan|discussions|auth-check"
-_NAME = rf"(?:(?!(?:{_WORDS})$)[^/]+)"
 _GIT = re.compile(r"\.git(?:/|$)|/git-upload-pack$|/git-receive-pack$|/info/lfs(?:/|$)")
 _API_REPO = re.compile(r"/api/(?P<type>models|datasets|spaces)/(?P<repo>[^/]+/[^/]+)(?:/|$)")
-
-
-def _compile(shape: str) -> tuple[re.Pattern[str], ...]:
-    """One pattern per way to read the repo: two parts, or one."""
-    pattern = (
-        shape.replace("{prefix}", "(?:(?P<type>datasets|spaces)/)?")
-        .replace("{type}", "(?P<type>models|datasets|spaces)")
-        .replace("{rev}", "(?P<rev>[^/]+)")
-        .replace("{path}", "(?P<path>.+)")
-    )
-    if "{repo}" not in shape:
-        return (re.compile(pattern),)
-    two = pattern.replace("{repo}", f"(?P<repo>[^/]+/{_NAME})")
-    return tuple(re.compile(p) for p in (two, pattern.replace("{repo}", "(?P<repo>[^/]+)")))
-
-
-_FILE_TABLE: Final = [(r, p) for r in ROUTES if r.shape.startswith("/{prefix}") for p in _compile(r.shape)]
-_API_TABLE: Final = [(r, p) for r in ROUTES if r.shape.startswith("/api/") for p in _compile(r.shape)]
 
 
 def parse(hub: str, method: str, raw_target: str, content_type: str = "", body: bytes = b"") -> HubRequest:
@@ -84,21 +37,21 @@ def parse(hub: str, method: str, raw_target: str, content_type: str = "", body: 
         if method in _WRITE_METHODS:
             return _write(hub, raw_path)
         raise UnroutableRequest("The gateway does not serve this path.")
-    request = readings[0]
-    query = read_query(request.kind, raw_query)
-    if request.kind is RequestKind.PATHS_INFO:
+    route, request = readings[0]
+    query = read_query(request.kind, raw_query) if route.has_query else {}
+    if method == "POST" and (read_body := BODIES.get(request.kind)) is not None:
         query = read_body(content_type, body)
     return HubRequest(request.kind, request.repo, request.ref, request.path, query)
 
 
-def _readings(hub: str, method: str, raw_path: str) -> list[HubRequest]:
-    table = _API_TABLE if raw_path.startswith("/api/") else _FILE_TABLE
-    found = []
-    for route, pattern in table:
+def _readings(hub: str, method: str, raw_path: str) -> list[tuple[Route, HubRequest]]:
+    """Every reading of a path that differs from the others in what is asked."""
+    found: list[tuple[Route, HubRequest]] = []
+    for route, pattern in rows_for(raw_path):
         if method in route.methods and (match := pattern.fullmatch(raw_path)):
             reading = _read(hub, route.kind, match.groupdict())
-            if reading is not None and reading not in found:
-                found.append(reading)
+            if reading is not None and all(reading != known for _, known in found):
+                found.append((route, reading))
     return found
 
 
@@ -107,7 +60,7 @@ def _read(hub: str, kind: RequestKind, parts: dict[str, str | None]) -> HubReque
     raw_path, raw_repo, raw_rev = parts.get("path"), parts.get("repo"), parts.get("rev")
     path = check_path(decode(raw_path)) if raw_path else ""
     if not raw_repo:
-        return HubRequest(kind)
+        return HubRequest(kind, path=parts.get("type") or "")
     repo_id = "/".join(decode(part) for part in raw_repo.split("/"))
     if not is_repo_id(repo_id) or repo_id.count("/") != raw_repo.count("/"):
         return None

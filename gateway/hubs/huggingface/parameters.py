@@ -49,7 +49,7 @@ def read_query(kind: RequestKind, raw_query: str) -> Query:
     return _known(kind, decode_fields(raw_query))
 
 
-def read_body(content_type: str, body: bytes) -> Query:
+def read_paths(content_type: str, body: bytes) -> Query:
     """The fields of a paths-info body: a form (Python) or JSON (JavaScript). Raises UnroutableRequest."""
     if len(body) > MAX_BODY_BYTES:
         raise UnroutableRequest(f"The body is larger than {MAX_BODY_BYTES} bytes.")
@@ -65,6 +65,10 @@ def read_body(content_type: str, body: bytes) -> Query:
     if len(paths) > MAX_PATHS:
         raise UnroutableRequest(f"More than {MAX_PATHS} paths in one request.")
     return {"paths": paths, **_known(RequestKind.PATHS_INFO, fields)}
+
+
+# The kinds whose POST has a body, and who reads it. Each raises UnroutableRequest.
+BODIES: Final[Mapping[RequestKind, Callable[[str, bytes], Query]]] = {RequestKind.PATHS_INFO: read_paths}
 
 
 def _known(kind: RequestKind, fields: list[tuple[str, str]]) -> Query:
