@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import parse_qs
 
 from gateway.simulator import answers, listings
 from gateway.simulator.answers import Answer, json_answer
+from gateway.simulator.call import Call, granted, number, paged
 from gateway.simulator.cdn import Cdn
-from gateway.simulator.content import Bytes, lfs_pointer, xet_hash
-from gateway.simulator.delivery import ranged
-from gateway.simulator.repo import Commit, File, Repo
-from gateway.simulator.targets import Target, quoted
-from gateway.simulator.world import Account, World
+from gateway.simulator.content import xet_hash
+from gateway.simulator.files import HubFiles
+from gateway.simulator.repo import Commit, Repo
+from gateway.simulator.targets import Target
+from gateway.simulator.world import World
 
 TREE_PAGE, TREE_PAGE_EXPANDED, COMMITS_PAGE, COMMITS_LIMIT, SEARCH_PAGE = 1000, 50, 50, 1000, 1000
-
-
-@dataclass
-class Call:
-    """One request to the hub: what was asked, by whom, with which conditions."""
-
-    method: str
-    target: Target
-    headers: dict[str, str]  # lower-case names
-    body: bytes
-    account: Account | None
 
 
 class Hub:
@@ -38,11 +25,12 @@ class Hub:
     def __init__(self, world: World, cdn: Cdn) -> None:
         self.world = world
         self.cdn = cdn
-        self.base_url = ""
+        self.files = HubFiles(cdn)
         self._verbs: dict[str, Callable[[Call, Repo, Commit], Answer]] = {
-            "resolve": self._resolve,
-            "resolve-cache": self._resolve_cache,
-            "raw": self._raw,
+            "resolve": self.files.resolve,
+            "resolve-cache": self.files.resolve_cache,
+            "raw": self.files.raw,
+            "blob": self.files.blob,
             "info": self._info,
             "revision": self._info,
             "tree": self._tree,
@@ -52,7 +40,17 @@ class Hub:
             "refs": lambda call, repo, _: json_answer(listings.refs(repo, include_prs=call.target.flag("include_prs"))),
             "scan": lambda _call, repo, _: json_answer(listings.security_status(repo)),
             "auth-check": self._auth_check,
+            "treesize": self._treesize,
+            "safetensors-metadata": self._safetensors_metadata,
         }
+
+    @property
+    def base_url(self) -> str:
+        return self.files.base_url
+
+    @base_url.setter
+    def base_url(self, url: str) -> None:
+        self.files.base_url = url
 
     def answer(self, method: str, target: Target, headers: dict[str, str], body: bytes) -> Answer:
         token = headers.get("authorization", "").removeprefix("Bearer ").strip()
@@ -65,7 +63,7 @@ class Hub:
         if method not in ("GET", "HEAD") and not (method == "POST" and target.verb == "paths-info"):
             return answers.refusal(405, "Method not allowed")
         repo = self.world.repos.get(target.name)
-        if repo is None or (repo.private and not _granted(repo, account)):
+        if repo is None or (repo.private and not granted(repo, account)):
             return answers.repo_missing(has_token=account is not None)
         if target.asked != target.name:
             return Answer(307, {"Location": target.canonical_target})
@@ -77,64 +75,12 @@ class Hub:
         verb = self._verbs.get(call.target.verb)
         if verb is None:
             return answers.page_missing()
-        if call.target.is_file and repo.gated and not _granted(repo, call.account):
+        if call.target.is_file and repo.gated and not granted(repo, call.account):
             return answers.gated(repo.id, anonymous=call.account is None)
         commit = repo.resolve(call.target.revision) if "main" in repo.branches else None
         if commit is None:
             return answers.revision_missing(call.target.revision)
         return verb(call, repo, commit)
-
-    # -- files ---------------------------------------------------------------------------------------------------
-
-    def _resolve(self, call: Call, repo: Repo, commit: Commit) -> Answer:
-        file = commit.files.get(call.target.path)
-        if file is None:
-            return answers.entry_missing(commit.id)
-        headers = {"X-Repo-Commit": commit.id, "X-Linked-Etag": f'"{file.etag}"', "Accept-Ranges": "bytes"}
-        if call.headers.get("if-none-match", "").removeprefix("W/").strip('"') == file.etag:
-            return Answer(304, {"X-Repo-Commit": commit.id, "ETag": f'"{file.etag}"'})
-        if not file.lfs:
-            return _redirect(307, self._cache_target(call.target, repo, commit, file), headers)
-        token_url = f"{self.base_url}/api/{repo.type}s/{repo.id}/xet-read-token/{commit.id}"
-        cas_url = f"{self.cdn.base_url}/v1/reconstructions/{file.xet}"
-        headers |= {
-            "X-Linked-Size": str(file.size),
-            "X-Xet-Hash": file.xet,
-            "Link": f'<{token_url}>; rel="xet-auth", <{cas_url}>; rel="xet-reconstruction-info"',
-            "Cache-Control": "no-store",
-        }
-        # Ollama follows only 307 here.
-        status = 307 if call.headers.get("user-agent", "").startswith("ollama") else 302
-        return _redirect(status, self.cdn.link(repo, file), headers)
-
-    def _cache_target(self, target: Target, repo: Repo, commit: Commit, file: File) -> str:
-        asked = f"/{repo.name}/resolve/{quote(target.revision, safe='')}/{file.path}"
-        query = f"{quote(asked, safe='')}=&etag={quote(f'{chr(34)}{file.oid}{chr(34)}', safe='')}"
-        return f"/api/resolve-cache/{repo.type}s/{repo.id}/{commit.id}/{quoted(file.path)}?{query}"
-
-    def _resolve_cache(self, call: Call, _repo: Repo, commit: Commit) -> Answer:
-        file = commit.files.get(call.target.path)
-        if file is None or file.lfs:
-            return answers.entry_missing(commit.id)
-        headers = {"X-Repo-Commit": commit.id, "ETag": f'"{file.oid}"'}
-        if call.headers.get("if-none-match", "").removeprefix("W/").strip('"') == file.oid:
-            return Answer(304, headers)
-        name = file.path.rsplit("/", 1)[-1]
-        headers |= {
-            "Content-Type": "text/plain; charset=utf-8",
-            "Content-Disposition": answers.disposition(name),
-            "Cache-Control": "public, max-age=31536000, immutable",
-        }
-        return ranged(file.content, call.headers.get("range", ""), headers)
-
-    def _raw(self, call: Call, _repo: Repo, commit: Commit) -> Answer:
-        """The git blob itself: of a large file, its pointer. Knows no conditions."""
-        file = commit.files.get(call.target.path)
-        if file is None:
-            return answers.entry_missing(commit.id)
-        content = Bytes(lfs_pointer(file.content)) if file.lfs else file.content
-        headers = {"X-Repo-Commit": commit.id, "ETag": f'"{file.oid}"', "Content-Type": "text/plain; charset=utf-8"}
-        return ranged(content, call.headers.get("range", ""), headers)
 
     # -- facts ---------------------------------------------------------------------------------------------------
 
@@ -158,7 +104,7 @@ class Hub:
         if entries is None:
             return answers.entry_missing(commit.id)
         page = TREE_PAGE_EXPANDED if expand else TREE_PAGE
-        return self._paged(call, entries, min(page, _number(target.first("limit"), page)))
+        return paged(self.base_url, call, entries, call.limit(page))
 
     def _paths_info(self, call: Call, repo: Repo, commit: Commit) -> Answer:
         if "json" in call.headers.get("content-type", ""):
@@ -175,30 +121,12 @@ class Hub:
     def _commits(self, call: Call, repo: Repo, commit: Commit) -> Answer:
         author = repo.id.split("/")[0]
         rows = [listings.commit_entry(c, author) for c in repo.history(commit)]
-        return self._paged(
-            call, rows, min(COMMITS_LIMIT, _number(call.target.first("limit"), COMMITS_PAGE)), total=len(rows)
-        )
-
-    def _paged(self, call: Call, rows: list[Any], limit: int, total: int | None = None) -> Answer:
-        """One page of the rows; the next one is named by an absolute link on this host."""
-        cursor = call.target.first("cursor")
-        try:
-            start = int(urlsafe_b64decode(cursor)) if cursor else 0
-        except ValueError:
-            return answers.refusal(400, "Invalid cursor")
-        headers = {} if total is None else {"X-Total-Count": str(total)}
-        if start + limit < len(rows):
-            query = {k: v for k, v in call.target.query.items() if k != "cursor"}
-            query |= {"limit": [str(limit)], "cursor": [urlsafe_b64encode(str(start + limit).encode()).decode()]}
-            path = call.target.before + call.target.after.partition("?")[0]
-            if call.target.asked:
-                path = call.target.canonical_target.partition("?")[0]
-            headers["Link"] = f'<{self.base_url}{path}?{urlencode(query, doseq=True)}>; rel="next"'
-        return json_answer(rows[start : start + limit], headers=headers)
+        limit = min(COMMITS_LIMIT, number(call.target.first("limit"), COMMITS_PAGE))
+        return paged(self.base_url, call, rows, limit, total=len(rows))
 
     def _xet_token(self, call: Call, repo: Repo, _commit: Commit) -> Answer:
         """A token that opens nothing here: tests assert that nobody asks for it."""
-        if repo.gated and not _granted(repo, call.account):
+        if repo.gated and not granted(repo, call.account):
             return answers.gated(repo.id, anonymous=call.account is None)
         token, expires = f"xet_{xet_hash(repo.name)[:32]}", 4_102_444_800
         headers = {
@@ -208,8 +136,22 @@ class Hub:
         }
         return json_answer({"casUrl": self.cdn.base_url, "accessToken": token, "exp": expires}, headers=headers)
 
+    def _treesize(self, call: Call, _repo: Repo, commit: Commit) -> Answer:
+        size = listings.treesize(commit, call.target.path)
+        if size is None:
+            return answers.entry_missing(commit.id)
+        return json_answer({"path": f"/{call.target.path}", "size": size})
+
+    def _safetensors_metadata(self, call: Call, repo: Repo, commit: Commit) -> Answer:
+        if repo.gated and not granted(repo, call.account):
+            return answers.gated(repo.id, anonymous=call.account is None)
+        found = listings.safetensors_metadata(commit, call.target.path)
+        return answers.entry_missing(commit.id) if found is None else json_answer(found)
+
     def _auth_check(self, call: Call, repo: Repo, _commit: Commit) -> Answer:
-        if repo.gated and not _granted(repo, call.account):
+        if call.target.path == "write":
+            return answers.refusal(403, "You do not have write access to this repo.")
+        if repo.gated and not granted(repo, call.account):
             return answers.gated(repo.id, anonymous=call.account is None)
         return json_answer({})
 
@@ -250,7 +192,7 @@ class Hub:
             and "main" in repo.branches
             and words in repo.id.lower()
             and (not author or repo.id.startswith(author + "/"))
-            and (not repo.private or _granted(repo, call.account))
+            and (not repo.private or granted(repo, call.account))
         ]
         keep = [
             "_id",
@@ -271,18 +213,4 @@ class Hub:
             info = listings.info(repo, repo.main, blobs=False, security=False, expand=[])
             rows.append({name: info[name] for name in keep if name in info})
         target.before = f"/api/{target.type}s"
-        return self._paged(call, rows, _number(target.first("limit"), SEARCH_PAGE))
-
-
-def _granted(repo: Repo, account: Account | None) -> bool:
-    return account is not None and repo.name in account.grants
-
-
-def _redirect(status: int, location: str, headers: dict[str, str]) -> Answer:
-    words = {302: "Found", 307: "Temporary Redirect"}[status]
-    body = Bytes(f"{words}. Redirecting to {location}".encode())
-    return Answer(status, {**headers, "Location": location, "Content-Type": "text/plain; charset=utf-8"}, body)
-
-
-def _number(text: str, default: int) -> int:
-    return int(text) if text.isdigit() and int(text) > 0 else default
+        return paged(self.base_url, call, rows, number(target.first("limit"), SEARCH_PAGE))

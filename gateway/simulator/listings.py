@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import datetime
 from typing import Any
 
@@ -166,6 +167,32 @@ def paths_info(repo: Repo, commit: Commit, paths: list[str], *, expand: bool) ->
         elif any(p.startswith(path.rstrip("/") + "/") for p in commit.files):
             entries.append(directory_entry(repo, commit, path.rstrip("/"), expand=expand))
     return entries
+
+
+def treesize(commit: Commit, path: str) -> int | None:
+    """Bytes of all files below a folder ("" for all), or of one file; None where there is neither."""
+    base = path.strip("/")
+    sizes = [f.size for p, f in commit.files.items() if not base or p == base or p.startswith(base + "/")]
+    return sum(sizes) if sizes or not base else None
+
+
+def safetensors_metadata(commit: Commit, path: str) -> dict[str, Any] | None:
+    """The headers of the shards that an index names, and the index without its map; None where it is not there."""
+    file = commit.files.get(path)
+    if file is None:
+        return None
+    if path.endswith(".safetensors"):
+        return {"headers": {path.rsplit("/", 1)[-1]: _header(file)}, "index": {"metadata": {}}}
+    index = json.loads(file.content.read(0, file.size))
+    folder = path.rpartition("/")[0]
+    shards = {name: commit.files.get(f"{folder}/{name}".lstrip("/")) for name in index["weight_map"].values()}
+    headers = {name: _header(shard) for name, shard in sorted(shards.items()) if shard is not None}
+    return {"headers": headers, "index": {"metadata": index.get("metadata", {})}}
+
+
+def _header(file: File) -> Any:
+    length = int.from_bytes(file.content.read(0, 8), "little")
+    return json.loads(file.content.read(8, length))
 
 
 def refs(repo: Repo, *, include_prs: bool) -> dict[str, Any]:

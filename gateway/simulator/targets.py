@@ -8,18 +8,18 @@ from urllib.parse import parse_qs, quote, unquote
 from gateway.simulator.repo import PREFIX
 from gateway.simulator.world import World
 
-FILE_VERBS = {"resolve", "raw"}
+FILE_VERBS = {"resolve", "raw", "blob"}
 API_VERBS = {
     "revision", "tree", "paths-info", "refs", "commits", "xet-read-token", "scan", "auth-check", "discussions",
-    "safetensors-metadata",
+    "safetensors-metadata", "treesize",
 }  # fmt: skip
 _TYPES = {"models": "model", "datasets": "dataset", "spaces": "space"}
 
 
 @dataclass
 class Target:
-    """A request target, taken apart. `verb` is "resolve", "raw", "resolve-cache", an API verb, "info", "search", the
-    name of a global route (`whoami-v2` …), or "" where the hub has no such page.
+    """A request target, taken apart. `verb` is "resolve", "raw", "blob", "resolve-cache", an API verb, "info",
+    "search", the name of a global route (`whoami-v2` …), or "" where the hub has no such page.
     """
 
     verb: str = ""
@@ -34,7 +34,7 @@ class Target:
 
     @property
     def is_file(self) -> bool:
-        return self.verb in ("resolve", "raw", "resolve-cache")
+        return self.verb in ("resolve", "raw", "blob", "resolve-cache")
 
     @property
     def file(self) -> str:
@@ -96,7 +96,7 @@ def _api_target(raw: str, segments: list[str], world: World) -> Target:
     target.verb = rest[0] if rest else "info"
     if target.verb not in API_VERBS | {"info"}:
         target.verb = ""
-    elif target.verb in ("refs", "scan", "auth-check", "discussions"):
+    elif target.verb in ("refs", "scan", "auth-check", "discussions", "safetensors-metadata"):
         target.path = "/".join(rest[1:])
     else:
         _split_revision(target, rest[1:])
