@@ -160,7 +160,13 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
     def stamp() -> str:
         return f"{a.engine.policy_digest}|{a.engine.data_digest}|{reports.scanner_set}"
 
-    dialect = HuggingFaceDialect(part.hub, public_url, a.state.tombstone_key, upstream_origins=(part.url.rstrip("/"),))
+    dialect = HuggingFaceDialect(
+        part.hub,
+        public_url,
+        a.state.tombstone_key,
+        upstream_origins=(part.url.rstrip("/"),),
+        contact=settings.server.contact,
+    )
     origin = a.bundle.reads_origin
     deciding = Deciding(a.engine, DecisionMemory(a.facts, a.clock, stamp), flights, a.clock, with_origin=origin)
     gathering = Gathering(reports, a.upstream, a.store, a.facts, fills, integrity, flights)

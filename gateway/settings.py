@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from gateway.domain.errors import ConfigError
+from gateway.domain.explaining import MAX_CONTACT_CHARS
 
 
 class _Section(BaseModel):
@@ -24,6 +25,8 @@ class _Section(BaseModel):
 
 
 Seconds = Annotated[float, Field(gt=0)]
+# A web address or an e-mail address that needs no escaping in a header, an attribute or a sentence.
+CONTACT = r"^(https?://[A-Za-z0-9._~:/?#@!$&*+,=%\[\]-]+|[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*)?$"
 
 
 class Server(_Section):
@@ -31,6 +34,7 @@ class Server(_Section):
 
     listen: str = Field("127.0.0.1:8080", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):\d{1,5}$")
     public_url: str = Field("", pattern=r"^(https?://[^\s/?#]+)?/?$")
+    contact: str = Field("", pattern=CONTACT, max_length=MAX_CONTACT_CHARS)
     tls_cert: str = ""
     tls_key: str = ""
     trusted_proxies: list[str] = []
@@ -119,6 +123,12 @@ class Ledger(_Section):
     segment_bytes: int = Field(64 * 1024**2, ge=64 * 1024)
 
 
+class Review(_Section):
+    """Who may read the pages of other people's decisions."""
+
+    groups: list[str] = []
+
+
 class Logging(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -135,6 +145,7 @@ class Settings(_Section):
     identity: Identity = Identity()
     limits: Limits = Limits()
     ledger: Ledger = Ledger()
+    review: Review = Review()
     logging: Logging = Logging()
     upstream_token: SecretStr | None = Field(None, exclude=True)
     opa_token: SecretStr | None = Field(None, exclude=True)
@@ -181,6 +192,7 @@ def _read(config: Path) -> dict[str, Any]:
 # What a value that a pattern refused should have looked like: the pattern itself tells an operator nothing.
 _SHAPES: Mapping[str, str] = {
     "server.listen": "must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080",
+    "server.contact": "must be an http(s):// address or an e-mail address",
     "server.public_url": "must be http(s)://HOST[:PORT], without a path",
     "upstream.hub": "must be a short name of a-z, 0-9 and -",
     "upstream.url": "must be http(s)://HOST[:PORT], without a path",

@@ -7,6 +7,7 @@ import hashlib
 from gateway.domain.artifact import Artifact, Repo
 from gateway.domain.decision import Decision
 from gateway.domain.evidence import Snapshot
+from gateway.domain.explaining import Explaining
 from gateway.domain.outcome import Absence, Refusal
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.subject import Subject, SubjectKind
@@ -21,7 +22,8 @@ from gateway.ports import Rendering
 
 class HuggingFaceDialect:
     """Implements `ports.Dialect`. `public_url` is where clients reach the gateway; `tombstone_key` is a secret of at
-    least 16 bytes; links to `upstream_origins` in the hub's JSON are rewritten to `public_url`."""
+    least 16 bytes; links to `upstream_origins` in the hub's JSON are rewritten to `public_url`; `contact` is whom
+    refusals name, "" for nobody."""
 
     def __init__(
         self,
@@ -30,8 +32,10 @@ class HuggingFaceDialect:
         tombstone_key: bytes,
         *,
         upstream_origins: tuple[str, ...] = HUB_ORIGINS,
+        contact: str = "",
     ) -> None:
         self._hub = hub_name
+        self._explaining = Explaining(public_url.rstrip("/"), contact)
         self._tombstone = Tombstone(tombstone_key)
         self._scrub = Scrub(public_url, tuple({*HUB_ORIGINS, *upstream_origins}))
 
@@ -47,7 +51,8 @@ class HuggingFaceDialect:
     def file(self, artifact: Artifact, decision: Decision) -> Rendering:
         """Status 200 and the headers of an allowed file, without Content-Length and body."""
         concerning = [w for w in decision.warnings if w.path in ("", artifact.path)]
-        return Rendering(200, (*file_headers(artifact.commit, artifact.entry), *warning_headers(concerning)))
+        warnings = warning_headers(concerning, decision.id, self._explaining)
+        return Rendering(200, (*file_headers(artifact.commit, artifact.entry), *warnings))
 
     def listing(self, request: HubRequest, snapshot: Snapshot, decision: Decision, payload: object = None) -> Rendering:
         """An allowed INFO, TREE, PATHS_INFO or REFS. 404 EntryNotFound for a folder that is not there."""
@@ -56,7 +61,7 @@ class HuggingFaceDialect:
         except UnknownFolder:
             absence = Absence("entry", f"{one_line(request.path, 160)} is no folder of this revision.")
             return self.refuse(request, "GET", absence)
-        return json_answer(value, headers=warning_headers(decision.warnings))
+        return json_answer(value, headers=warning_headers(decision.warnings, decision.id, self._explaining))
 
     def local(self, request: HubRequest, subject: Subject) -> Rendering:
         """WHOAMI, TELEMETRY and HARNESSES, answered here; the hub never hears of them."""
@@ -72,7 +77,7 @@ class HuggingFaceDialect:
 
     def refuse(self, request: HubRequest | None, method: str, refusal: Refusal) -> Rendering:
         """The hub's own words for a refusal, with reason, rule, decision id and next step."""
-        return refusals.render(request, method, refusal, self._tombstone)
+        return refusals.render(request, method, refusal, self._tombstone, self._explaining)
 
 
 def _whoami(subject: Subject) -> Rendering:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import assert_never
 
 from gateway.domain.decision import DecisionScope
+from gateway.domain.explaining import UNEXPLAINED, Explaining
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.hubs.huggingface import invented
 from gateway.hubs.huggingface.files import file_headers, invented_headers
 from gateway.hubs.huggingface.listing import json_answer
 from gateway.hubs.huggingface.tombstone import Tombstone
-from gateway.hubs.huggingface.words import denial_line, is_identity_refusal, one_line
+from gateway.hubs.huggingface.words import denial_line, is_identity_refusal, one_line, see
 from gateway.ports import Rendering
 
 ERROR_CODES = {"repo": "RepoNotFound", "revision": "RevisionNotFound", "entry": "EntryNotFound"}
@@ -22,27 +23,42 @@ XET_ADVICE = (
 TREES_ADVICE = "If a listing still shows this file, delete trees/<commit>.json in the cache folder of this repo."
 
 
-def render(request: HubRequest | None, method: str, refusal: Refusal, tombstone: Tombstone) -> Rendering:
+def render(
+    request: HubRequest | None,
+    method: str,
+    refusal: Refusal,
+    tombstone: Tombstone,
+    explaining: Explaining = UNEXPLAINED,
+) -> Rendering:
     """The answer for one refusal; `request` is None where no route was recognised."""
     match refusal:
         case Denial():
-            return _denial(request, method, refusal, tombstone)
+            return _denial(request, method, refusal, tombstone, explaining)
         case Pending():
-            return _pending(request, method, refusal)
+            return _pending(request, method, refusal, explaining)
         case Absence():
             return _absence(refusal)
         case Failure():
             status = 504 if refusal.timeout else 502
-            return _error(status, f"The hub cannot be asked now: {refusal.message} ({refusal.code})")
+            line = f"The hub cannot be asked now: {_coded(refusal.message, refusal.code)}"
+            return _error(status, line + see(explaining.link("", refusal.code)))
         case Refused():
             advice = f" {XET_ADVICE}" if _is_xet(request) and "HF_HUB_DISABLE_XET" not in refusal.message else ""
-            return _error(refusal.status, f"{refusal.message} ({refusal.code}){advice}")
+            line = f"{_coded(refusal.message, refusal.code)}{advice}"
+            return _error(refusal.status, line + see(explaining.link("", refusal.code)))
         case _:
             assert_never(refusal)
 
 
-def _denial(request: HubRequest | None, method: str, denial: Denial, tombstone: Tombstone) -> Rendering:
-    line = denial_line(denial, request.path if request else "")
+def _coded(message: str, code: str) -> str:
+    """Bounded, so that what follows it is never cut."""
+    return f"{one_line(message, 400)} ({one_line(code, 80)})"
+
+
+def _denial(
+    request: HubRequest | None, method: str, denial: Denial, tombstone: Tombstone, explaining: Explaining
+) -> Rendering:
+    line = denial_line(denial, request.path if request else "", explaining, _advice(request, method, denial))
     if request is None or request.repo is None:
         status = 401 if request is not None and request.kind is RequestKind.WHOAMI else 403
         return _error(status, line)
@@ -53,34 +69,40 @@ def _denial(request: HubRequest | None, method: str, denial: Denial, tombstone: 
         case RequestKind.RESOLVE if method == "HEAD":
             headers = invented_headers(commit, tombstone.etag(repo, commit, request.path), invented.SIZE_BYTES)
             return _warned(Rendering(200, headers), line)
-        case RequestKind.RESOLVE if denial.scope is DecisionScope.FILE and denial.entry is None:
-            return _error(403, f"{line} {TREES_ADVICE}")
         case RequestKind.INFO:
             return _warned(invented.info(tombstone, repo, commit), line)
         case RequestKind.TREE:
             return _warned(invented.entries(tombstone, repo, commit, invented.PATHS), line)
         case RequestKind.PATHS_INFO if not is_identity_refusal(denial) and request.query.get("paths"):
             return _warned(invented.entries(tombstone, repo, commit, request.query["paths"]), line)
-        case RequestKind.XET_TOKEN:
-            return _error(403, line if "HF_HUB_DISABLE_XET" in line else f"{line} {XET_ADVICE}")
         case _:
             return _error(403, line)
+
+
+def _advice(request: HubRequest | None, method: str, denial: Denial) -> str:
+    """What the client's own listings have to do with this refusal."""
+    if request is None or request.repo is None:
+        return ""
+    if request.kind is RequestKind.XET_TOKEN:
+        return "" if any("HF_HUB_DISABLE_XET" in reason.remedy for reason in denial.reasons) else XET_ADVICE
+    is_hidden = denial.scope is DecisionScope.FILE and denial.entry is None
+    return TREES_ADVICE if is_hidden and request.kind is RequestKind.RESOLVE and method != "HEAD" else ""
 
 
 def _is_of_file(denial: Denial) -> bool:
     return denial.scope is DecisionScope.FILE and denial.commit != "" and not is_identity_refusal(denial)
 
 
-def _pending(request: HubRequest | None, method: str, pending: Pending) -> Rendering:
+def _pending(request: HubRequest | None, method: str, pending: Pending, explaining: Explaining) -> Rendering:
     is_head = request is not None and request.kind is RequestKind.RESOLVE and method == "HEAD"
     if is_head and pending.commit and pending.entry is not None:
         length = ("Content-Length", str(pending.entry.size_bytes))
         return Rendering(200, (*file_headers(pending.commit, pending.entry), length))
     wait_s = max(1, pending.retry_after_s)
-    decision = f" Decision {pending.decision_id}." if pending.decision_id else ""
-    line = f"Not yet: {pending.message} ({pending.code}).{decision} Try again in {wait_s} s."
+    decision = f" Decision {one_line(pending.decision_id, 64)}." if pending.decision_id else ""
+    line = f"Not yet: {_coded(pending.message, pending.code)}.{decision} Try again in {wait_s} s."
     headers = (("Retry-After", str(wait_s)), ("RateLimit", f'"gateway";r=0;t={wait_s}'))
-    return _error(429, line, headers)
+    return _error(429, line + see(explaining.link(pending.decision_id, pending.code)), headers)
 
 
 def _absence(absence: Absence) -> Rendering:

@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterable
 
 from gateway.domain.decision import Effect, Reason
+from gateway.domain.explaining import UNEXPLAINED, Explaining
 from gateway.domain.outcome import Denial
 
 MAX_LINE_CHARS = 1000
+_DENIAL_CHARS = MAX_LINE_CHARS - len("policy; ")  # it is a warning too, behind that topic
+_SHARES = (1.0, 0.7, 0.5, 0.3)  # of what message, path and remedy may take, until the line is short enough
 
 _TYPOGRAPHY = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "→": "->"})
 _SPACE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
-_DEFAULT_REMEDY = "ask the owners of this gateway and name the decision"
 
 
 def one_line(text: str, limit: int = MAX_LINE_CHARS) -> str:
@@ -23,35 +25,60 @@ def one_line(text: str, limit: int = MAX_LINE_CHARS) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
-def denial_line(denial: Denial, path: str = "") -> str:
-    """Reason, rule, file, decision id and next step; each part is bounded, so that none pushes another out."""
+def denial_line(denial: Denial, path: str = "", explaining: Explaining = UNEXPLAINED, advice: str = "") -> str:
+    """Reason, rule, file, decision id, next step and the link to the page that explains it, at its end.
+
+    Each part is bounded, so that none pushes another out, and the link is whole or absent. `advice` is a sentence of
+    the dialect's own.
+    """
+    line = ""
+    for share in _SHARES:
+        line = _denial(denial, path, explaining, advice, share)
+        if len(line) <= _DENIAL_CHARS:
+            break
+    return one_line(line, _DENIAL_CHARS)
+
+
+def _denial(denial: Denial, path: str, explaining: Explaining, advice: str, share: float) -> str:
     reasons = _by_weight(denial.reasons)
     verb = "QUARANTINED" if denial.effect is Effect.QUARANTINE else "BLOCKED"
-    if not reasons:
-        parts = [f"{verb} by gateway policy", _decision(denial), f"Next step: {_DEFAULT_REMEDY}"]
-        return ". ".join(part for part in parts if part) + "."
-    first = reasons[0]
-    file = first.path or path
-    where = f" file {one_line(file, 160)}" if file else ""
+    first = reasons[0] if reasons else Reason("", "", "", "")
+    file = first.path or path if reasons else ""
     more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    message = f": {_sentence(first.message, int(300 * share))}" if reasons else ""
+    rule = f"Rule {one_line(first.rule, 80)}{more}" if reasons else ""
     parts = [
-        f"{verb} by gateway policy: {_sentence(first.message, 300)}",
-        f"Rule {one_line(first.rule, 80)}{more};{where}".rstrip(";")
-        if where
-        else f"Rule {one_line(first.rule, 80)}{more}",
-        _decision(denial),
-        f"Next step: {_sentence(first.remedy or _DEFAULT_REMEDY, 280)}",
+        f"{verb} by gateway policy{message}",
+        f"{rule}; file {one_line(file, int(160 * share))}" if file else rule,
+        f"Decision {one_line(denial.decision_id, 64)}" if denial.decision_id else "",
+        f"Next step: {_next_step(first.remedy, explaining.contact, int(280 * share))}",
+        _sentence(advice, 200),
     ]
-    return one_line(". ".join(part for part in parts if part) + ".")
+    line = ". ".join(part for part in parts if part) + "."
+    return line + see(explaining.link(denial.decision_id, first.rule))
 
 
-def warning_headers(warnings: Iterable[Reason]) -> tuple[tuple[str, str], ...]:
+def _next_step(remedy: str, contact: str, limit: int) -> str:
+    if not remedy:
+        return f"ask {contact or 'the owners of this gateway'} and name the decision"
+    return _sentence(remedy, limit) + (f". Contact: {contact}" if contact else "")
+
+
+def see(link: str) -> str:
+    """The words that bring a link to the end of a line; "" without one."""
+    return f" See {link}" if link else ""
+
+
+def warning_headers(
+    warnings: Iterable[Reason], decision_id: str = "", explaining: Explaining = UNEXPLAINED
+) -> tuple[tuple[str, str], ...]:
     """`X-HF-Warning: topic; text`, one per rule: clients (1.2 and later) print each topic once."""
+    link = see(explaining.link(decision_id, ""))
     headers: dict[str, str] = {}
     for reason in _by_weight(warnings):
         topic = one_line(reason.rule, 80).replace(";", "")
         text = _sentence(reason.message, 300) + (f". {_sentence(reason.remedy, 280)}" if reason.remedy else "")
-        headers.setdefault(topic, one_line(f"policy {topic}; {text}.", 700))
+        headers.setdefault(topic, one_line(f"policy {topic}; {text}.", 700) + link)
     return tuple(("X-HF-Warning", value) for value in list(headers.values())[:8])
 
 
@@ -69,7 +96,3 @@ def _by_weight(reasons: Iterable[Reason]) -> list[Reason]:
 
 def _sentence(text: str, limit: int) -> str:
     return one_line(text, limit).rstrip(". ")
-
-
-def _decision(denial: Denial) -> str:
-    return f"Decision {one_line(denial.decision_id, 80)}" if denial.decision_id else ""
