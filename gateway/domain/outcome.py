@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.domain.artifact import FileEntry
+from gateway.domain.artifact import Artifact, FileEntry
 from gateway.domain.decision import DecisionScope, Effect, Reason
 
 
@@ -27,7 +27,8 @@ class Denial:
 class Pending:
     """Not now: a scan or decision under way, or our own outage. Never a tombstone.
 
-    `commit` and `entry` are set where they are known and the subject may see them.
+    `commit` and `entry` are set where they are known and the subject may see them. `artifact` is the file that is being
+    judged, and `access` what opens it, where the client may be held meanwhile (design §6.4).
     """
 
     code: str
@@ -36,6 +37,8 @@ class Pending:
     decision_id: str = ""
     commit: str = ""
     entry: FileEntry | None = None
+    artifact: Artifact | None = None
+    access: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.domain.artifact import Artifact
 from gateway.domain.decision import Decision, Reason
 from gateway.domain.evidence import ScanReport
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
@@ -50,6 +51,25 @@ def of_refusal(refusal: Refusal) -> dict[str, Any]:
         case Failure() | Refused():
             reason = Reason(refusal.code, "info", refusal.message, "")
             return {"effect": "refused", "reasons": _plain((reason,))}
+
+
+def of_hold(artifact: Artifact, most_bytes: int) -> dict[str, Any]:
+    """A client is held: what may leave while the file is judged, and of which file."""
+    reason = Reason(
+        "hold/trickle",
+        "info",
+        f"the file is being judged: at most its first {most_bytes} bytes are sent, one every few seconds",
+        "wait; if the connection is cut, ask again to read why",
+    )
+    return {
+        "effect": "pending",
+        "reasons": _plain((reason,)),
+        "repo": str(artifact.repo),
+        "commit": artifact.commit,
+        "path": artifact.path,
+        "digest": str(artifact.entry.digest),
+        "size_bytes": artifact.entry.size_bytes,
+    }
 
 
 def _plain(reasons: Sequence[Reason]) -> tuple[dict[str, Any], ...]:

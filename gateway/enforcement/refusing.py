@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gateway.domain.artifact import FileEntry
+from gateway.domain.artifact import Artifact, FileEntry
 from gateway.domain.decision import Decision, DecisionScope, Effect, FileEffect, Reason
 from gateway.domain.errors import (
     GatewayError,
@@ -21,6 +21,7 @@ from gateway.domain.errors import (
     UpstreamUnavailable,
 )
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
+from gateway.domain.request import HubRequest
 
 RETRY_AFTER_S = 5
 _UNREADABLE = frozenset({"route/malformed", "route/slow-body"})
@@ -34,6 +35,8 @@ class Progress:
 
     commit: str = ""
     entry: FileEntry | None = None
+    artifact: Artifact | None = None
+    access: str = ""
 
 
 def refusal_for(error: GatewayError, progress: Progress) -> Refusal:
@@ -71,7 +74,24 @@ def refusal_for(error: GatewayError, progress: Progress) -> Refusal:
 
 
 def pending(code: str, message: str, progress: Progress, retry_after_s: int = RETRY_AFTER_S) -> Pending:
-    return Pending(code, message, retry_after_s, commit=progress.commit, entry=progress.entry)
+    return Pending(
+        code,
+        message,
+        retry_after_s,
+        commit=progress.commit,
+        entry=progress.entry,
+        artifact=progress.artifact,
+        access=progress.access,
+    )
+
+
+def refused_protocol(request: HubRequest) -> Refused:
+    """The refusal of git, the same whatever is asked: neither the hub nor the policy is."""
+    if "git-receive-pack" in (request.path, *request.query.get("service", ())):
+        return Refused(403, "route/read-only", "this gateway is read-only: push to the hub itself")
+    if request.path.startswith("info/lfs/"):
+        return Refused(404, "route/git-lfs", "this gateway knows of git-lfs only the batch of downloads: no locks")
+    return Refused(403, "route/git", "this gateway serves no git: a pack holds every file of every revision, unjudged")
 
 
 def refused_revision(decision: Decision, commit: str) -> Refusal | None:
