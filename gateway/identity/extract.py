@@ -12,6 +12,7 @@ from gateway.ports import Credential
 
 MAX_HEADER_CHARS = 16 * 1024
 _HEADER = re.compile(r"([A-Za-z]+) +([A-Za-z0-9._~+/-]+=*)")  # scheme, token68
+_DRESSED = "hf_mgw_"
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
@@ -19,7 +20,8 @@ def extract(authorization: Sequence[str], address: str) -> Credential:
     """The credential of a request. `authorization`: every value of that header, in order; none is no credential.
 
     Bearer carries the token; Basic (git, `https://user:token@…`) carries it as the password, or as the user name
-    where the password is empty. Raises IdentityError: duplicated, oversized, malformed, another scheme.
+    where the password is empty. A gateway token may wear the public hub's prefix (`hf_mgw_…`): `@huggingface/hub` sends
+    no other. Raises IdentityError: duplicated, oversized, malformed, another scheme.
     """
     if not authorization:
         return Credential(token="", address=address)
@@ -35,13 +37,18 @@ def extract(authorization: Sequence[str], address: str) -> Credential:
         raise IdentityError("the Authorization header is malformed: send `Bearer <token>`", code="identity/malformed")
     scheme, value = match[1].lower(), match[2]
     if scheme == "bearer":
-        return Credential(token=value, address=address)
+        return Credential(token=_undressed(value), address=address)
     if scheme == "basic":
-        return Credential(token=_basic(value), address=address)
+        return Credential(token=_undressed(_basic(value)), address=address)
     raise IdentityError(
         "the Authorization header has a scheme this gateway does not know: send `Bearer <token>`",
         code="identity/malformed",
     )
+
+
+def _undressed(token: str) -> str:
+    """The hub's own tokens have no second underscore, so this takes nothing for what it is not."""
+    return token.removeprefix("hf_") if token.startswith(_DRESSED) else token
 
 
 def _basic(value: str) -> str:

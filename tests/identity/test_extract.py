@@ -24,6 +24,12 @@ def basic(text: str | bytes) -> str:
         ([basic("ada:mgw_abc")], "mgw_abc"),
         ([basic(":mgw_abc")], "mgw_abc"),
         ([basic("mgw_abc:")], "mgw_abc"),
+        # The npm client sends no token that does not begin like the hub's own.
+        (["Bearer hf_mgw_abc"], "mgw_abc"),
+        ([basic("ada:hf_mgw_abc")], "mgw_abc"),
+        # All others of that prefix are the hub's: refused by the chain, whole.
+        (["Bearer hf_mgwabc"], "hf_mgwabc"),
+        (["Bearer hf_hf_mgw_abc"], "hf_hf_mgw_abc"),
     ],
 )
 def test_credentials(headers, token) -> None:
