@@ -49,6 +49,8 @@ class Client:
 
 
 def on_path(program: str) -> str | None:
-    """Where a program is: in .tools/bin or on PATH."""
+    """Where a program is: in .tools/bin or on PATH. With a slash it is a file or folder of the project."""
+    if "/" in program:
+        return program if (ROOT / program).exists() else None
     own = ROOT / ".tools/bin" / program
     return str(own) if own.is_file() else shutil.which(program)

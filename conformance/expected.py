@@ -30,6 +30,22 @@ _ALL = (
         "anybody may push to a pull request, so the default policy refuses it by name and by commit (hub-protocol §1, 25)",
         "gateway",
     ),
+    Expected(
+        LIMIT, "js-hub", "names", r"gave null for hash#tag|broken percent escape",
+        "it writes file names into the address as they are: `#`, `?` and a bare `%` break it",
+    ),
+    Expected(
+        LIMIT, "js-hub", "empty-file", r"status 416",
+        "it asks for `bytes=0-0`, and an empty file has no byte (hub-protocol §11)",
+    ),
+    Expected(
+        REFUSED, "js-transformers", "js-weights", r"Forbidden access to file",
+        "no reader judges ONNX yet, so the default policy refuses it (scan/not-run); the client never shows a reason",
+        "gateway",
+    ),
+    Expected(
+        REFUSED, "git", "clone", r"git", "git packs hold every commit and branch: never served (design §5)", "gateway"
+    ),
 )  # fmt: skip
 
 

@@ -28,7 +28,8 @@ _ALL = (
     Feature("revisions", "revision as branch, tag, commit, short commit", ("revisions",)),
     Feature("revision-pull", "revision `refs/pr/1`", ("revisions",)),
     Feature("revision-convert", "revision `refs/convert/parquet` of a dataset", ("csv",)),
-    Feature("names", "spaces, unicode, `%25`, `#`, `?`, `+` and brackets in file names", ("unusual",)),
+    Feature("names", "spaces, unicode, `%`, `#`, `?`, `+` and brackets in file names", ("unusual",)),
+    Feature("escaped-name", "a file whose very name holds an escape, `with%20escape.txt`", ("escaped",)),
     Feature("empty-file", "an empty file", ("unusual",)),
     Feature("renamed", "a repo's old name", ("renamed",)),
     Feature("wrong-case", "a repo's name in the wrong case"),
@@ -56,7 +57,29 @@ _ALL = (
     # absence
     Feature("missing", "a file and a repo that do not exist: the client's own errors"),
     Feature("gated", "a gated repo: the user reads that it is gated", ("gated",)),
+    # commands
+    Feature("cli-download", "`download REPO --local-dir`"),
+    Feature("cli-download-file", "`download REPO FILE --revision`"),
+    Feature("cli-cache", "`cache ls`, `cache scan` or `scan-cache`"),
+    Feature("cli-verify", "`cache verify`: a whole cache, and a damaged file"),
+    Feature("cli-whoami", "`auth whoami` or `whoami`"),
+    Feature("cli-search", "`models ls --search`"),
+    Feature("cli-info", "`models info`"),
+    Feature("cli-missing", "a repo that does not exist: says so"),
+    Feature("cli-gated", "a gated repo: says so", ("gated",)),
+    # manners
     Feature("hosts", "no host but the endpoint's is asked", ("model", "large"), gateway_only=True),
     Feature("xet", "a Xet-backed file stays on HTTP", ("large",), gateway_only=True),
+    # other programs
+    Feature("get", "a small and a large-storage file by their address, bytes checked"),
+    Feature("half-file", "the second half of a file whose first is there (`-C -`, `-c`)", ("large",)),
+    Feature("segments", "16 ranges at once (`-x16 -s16`)", ("large",)),
+    Feature("compressed", "`--compressed`"),
+    Feature("head", "`-I`: size and digest of a file"),
+    Feature("clone", "`git clone`", gateway_only=True),
+    Feature("lfs-pull", "`git lfs pull` of pointers, by `lfs.url`", gateway_only=True),
+    Feature("js-config", "`AutoConfig.from_pretrained`"),
+    Feature("js-tokenizer", "`AutoTokenizer.from_pretrained`"),
+    Feature("js-weights", "`AutoModel.from_pretrained`, an ONNX file", ("onnx",)),
 )
 FEATURES = {feature.name: feature for feature in _ALL}

@@ -25,6 +25,7 @@ def repos_of(world: World) -> Repos:
         files = {path: {"size": file.size, "digest": file.etag} for path, file in repo.main.files.items()}
         found[role] = {"id": repo.id, "type": repo.type, "commit": repo.main.id, "files": files}
     found["renamed"]["former"] = "conformance/former-name"
+    found["csv"]["converted"] = _converted(world[roles()["csv"]])
     found["revisions"] |= _revisions(world[roles()["revisions"]])
     return found
 
@@ -32,10 +33,17 @@ def repos_of(world: World) -> Repos:
 def _revisions(repo: Repo) -> dict[str, Any]:
     first = repo.tag_refs["v1.0"]
     named = {"main": repo.branches["main"], "dev": repo.branches["dev"], "v1.0": first, first: first, first[:10]: first}
+    files = {name: repo.commits[commit].files["version.txt"] for name, commit in named.items()}
     return {
-        "named": {name: repo.commits[c].files["version.txt"].etag for name, c in named.items()},
+        "named": {name: file.etag for name, file in files.items()},
+        "sizes": {name: file.size for name, file in files.items()},
         "path": "version.txt",
     }
+
+
+def _converted(repo: Repo) -> dict[str, Any]:
+    path, file = next(iter(repo.commits[repo.converts["parquet"]].files.items()))
+    return {"path": path, "size": file.size, "digest": file.etag}
 
 
 def repos_from(file: Path, endpoint: str, token: str) -> Repos:

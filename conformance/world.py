@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 
+from conformance.onnx import identity
 from conformance.tables import parquet
 from gateway.simulator import Bytes, Repo, World, builders
 from gateway.simulator.content import Content
@@ -33,7 +34,7 @@ TOKENIZER_CONFIG = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "
 _DENSE = {"weight": (HIDDEN, HIDDEN), "bias": (HIDDEN,)}
 _NORM = {"weight": (HIDDEN,), "bias": (HIDDEN,)}
 UNUSUAL = (
-    "with space.txt", "naïve-日本-é.txt", "percent%25.txt", "hash#tag.txt", "question?.txt", "plus+and&.txt",
+    "with space.txt", "naïve-日本-é.txt", "percent 100%.txt", "hash#tag.txt", "question?.txt", "plus+and&.txt",
     "brackets [1] (2).txt", "semi;comma,quote'.txt", "deep/er/and deeper/file.txt",
 )  # fmt: skip
 
@@ -53,10 +54,10 @@ def roles() -> dict[str, str]:
     """Role -> name of its repo in file routes."""
     return {
         "model": "conformance/tiny-bert", "sharded": "conformance/sharded", "gguf": "conformance/gguf",
-        "large": "conformance/large", "unusual": "conformance/unusual-names", "many": "conformance/many-files",
+        "large": "conformance/large", "unusual": "conformance/unusual-names", "many": "conformance/many-files", "escaped": "conformance/escaped-names",
         "csv": "datasets/conformance/csv", "parquet": "datasets/conformance/parquet",
         "revisions": "conformance/revisions", "gated": "conformance/gated", "renamed": "conformance/renamed",
-        "legacy": "conformance-legacy",
+        "legacy": "conformance-legacy", "onnx": "conformance/onnx",
     }  # fmt: skip
 
 
@@ -131,6 +132,7 @@ def _models(world: World) -> None:
     model(world, "conformance/gguf", {"tiny-Q8_0.gguf": builders.gguf(metadata, {"token_embd.weight": (8, 6)})})
     model(world, "conformance/large", {"model.safetensors": large_safetensors(LARGE_BYTES)})
     model(world, "conformance/gated", {"model.safetensors": whole}, gated="manual")
+    model(world, "conformance/onnx", {"onnx/model.onnx": identity("conformance")})
     model(world, "conformance/renamed", {"model.safetensors": whole})
     world.rename("conformance/former-name", "conformance/renamed")
     model(world, "conformance-legacy", {"model.safetensors": whole})
@@ -141,6 +143,7 @@ def _plain(world: World) -> None:
     model(
         world, "conformance/unusual-names", {**unusual, "empty.txt": b"", "weights [1] ü.safetensors": weights(bert())}
     )
+    model(world, "conformance/escaped-names", {"with%20escape.txt": "a name that would decode a second time\n"})
     many: Files = {f"part-{n // 500:02d}/{n:05d}.txt": Bytes(b"%d\n" % n) for n in range(MANY - 1)}
     repo = world.repo("conformance/many-files", card={"license": "apache-2.0"})
     repo.commit({"README.md": repo.readme("Many files."), **many})
