@@ -30,6 +30,8 @@ from gateway.enforcement.memory import DecisionMemory
 from gateway.enforcement.recording import Recording
 from gateway.enforcement.reports import Reports
 from gateway.enforcement.resolving import Resolving
+from gateway.enforcement.searching import Searching
+from gateway.enforcement.withholding import Withholding
 from gateway.hubs.huggingface.config import DEFAULT_REDIRECT_HOSTS, UpstreamConfig
 from gateway.hubs.huggingface.dialect import HuggingFaceDialect
 from gateway.hubs.huggingface.upstream import HuggingFaceUpstream
@@ -51,7 +53,10 @@ from gateway.stores.layout import StateDirectory
 from gateway.stores.quota import Limits as StoreLimits
 
 # The newest rows kept of what can be had again; first sights, learnt digests and blocks are kept for ever.
-KEPT_ROWS = {"ref": 200_000, "snapshot": 20_000, "decision": 1_000_000, "report": 1_000_000, "input": 1_000_000}
+KEPT_ROWS = {
+    "ref": 200_000, "withheld": 200_000, "snapshot": 20_000, "decision": 1_000_000, "report": 1_000_000,
+    "input": 1_000_000,
+}  # fmt: skip
 FACTS_BYTES = 8 << 30  # a stranger's listings are long: they must not take the disk from the ledger
 
 
@@ -147,15 +152,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
     recording = Recording(a.ledger, reports.scanner_set, redact)
     integrity = Integrity(a.facts, reports, recording, a.clock, lambda: _raise(a.generation))
     fills = Fills(a.store, a.upstream, a.background, integrity.ended)
-    resolving = Resolving(
-        a.upstream,
-        a.facts,
-        flights,
-        a.clock,
-        ref_ttl_s=part.ref_ttl_s,
-        facts_ttl_s=part.facts_ttl_s,
-        max_stale=timedelta(seconds=part.max_stale_s),
-    )
+    resolving = _resolving(settings, a, flights)
 
     def stamp() -> str:
         return f"{a.engine.policy_digest}|{a.engine.data_digest}|{reports.scanner_set}"
@@ -168,13 +165,17 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         contact=settings.server.contact,
     )
     origin = a.bundle.reads_origin
-    deciding = Deciding(a.engine, DecisionMemory(a.facts, a.clock, stamp), flights, a.clock, with_origin=origin)
+    withholding = Withholding(a.facts, a.clock, stamp)
+    decisions = DecisionMemory(a.facts, a.clock, stamp)
+    deciding = Deciding(a.engine, decisions, flights, a.clock, withholding=withholding, with_origin=origin)
+    searching = _searching(settings, a, withholding, recording, flights)
     gathering = Gathering(reports, a.upstream, a.store, a.facts, fills, integrity, flights)
     admission = Admission(
         resolving,
         deciding,
         gathering,
         Forwarding(a.upstream, flights, part.ref_ttl_s),
+        searching,
         recording,
         a.clock,
         dialect.tombstone_ref,
@@ -193,6 +194,34 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         a.generation,
         a.bundle,
         a.clock,
+    )
+
+
+def _resolving(settings: Settings, a: _Adapters, flights: SingleFlight) -> Resolving:
+    part = settings.upstream
+    return Resolving(
+        a.upstream,
+        a.facts,
+        flights,
+        a.clock,
+        ref_ttl_s=part.ref_ttl_s,
+        facts_ttl_s=part.facts_ttl_s,
+        max_stale=timedelta(seconds=part.max_stale_s),
+    )
+
+
+def _searching(
+    settings: Settings, a: _Adapters, withholding: Withholding, recording: Recording, flights: SingleFlight
+) -> Searching:
+    part = settings.upstream
+    return Searching(
+        a.upstream,
+        withholding,
+        recording,
+        flights,
+        ttl_s=part.ref_ttl_s,
+        max_stale_s=part.max_stale_s,
+        with_origin=a.bundle.reads_origin,
     )
 
 
@@ -241,7 +270,8 @@ async def _upstream(settings: Settings, stack: AsyncExitStack) -> HuggingFaceUps
             connect_timeout_s=part.connect_timeout_s,
             read_timeout_s=part.read_timeout_s,
             commit_pages=part.max_commit_pages,
-        )
+        ),
+        hub=part.hub,
     )
     await upstream.start()
     stack.push_async_callback(upstream.close)

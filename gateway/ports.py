@@ -5,13 +5,13 @@ Adapters implement these and import nothing of each other. One interface, many w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway.domain.artifact import Artifact, FileEntry, Repo, Span
+from gateway.domain.artifact import Artifact, FileEntry, Repo, RepoType, Span
 from gateway.domain.decision import Decision, Query
 from gateway.domain.evidence import ScanReport, Snapshot
 from gateway.domain.outcome import Refusal
@@ -99,6 +99,32 @@ class Upstream(Protocol):
 
     async def forward(self, repo: Repo, name: str, query: Mapping[str, tuple[str, ...]], access: str) -> Any:
         """A bounded JSON answer of another read route (`refs`, or `info` / `tree` with `expand`), unfiltered."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRow:
+    """One repo that a search found. `is_public`: the hub says nothing to the contrary; `value` is its own JSON."""
+
+    repo: Repo
+    is_public: bool
+    value: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """A page of a search. `cursor` opens the next one, "" for none; `size_bytes` is that of the hub's answer."""
+
+    rows: tuple[FoundRow, ...]
+    cursor: str = ""
+    size_bytes: int = 0
+
+
+class Catalog(Protocol):
+    """What a hub knows of its repos at large. Raises UpstreamError and its kinds."""
+
+    async def search(self, kind: RepoType, query: Mapping[str, tuple[str, ...]]) -> FoundPage:
+        """One page, asked as a stranger. `query` holds the parameters of the hub, its cursor among them."""
         ...
 
 
@@ -224,6 +250,10 @@ class Words(Protocol):
 
         `payload` is the forwarded upstream JSON for REFS and for `expand` requests.
         """
+        ...
+
+    def found(self, request: HubRequest, rows: Sequence[FoundRow], cursor: str) -> Rendering:
+        """SEARCH: the rows, and a link of our own to the page behind `cursor` ("" for none)."""
         ...
 
     def local(self, request: HubRequest, subject: Subject) -> Rendering:

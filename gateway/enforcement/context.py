@@ -9,12 +9,13 @@ from gateway.domain.artifact import Artifact
 from gateway.domain.decision import Decision
 from gateway.domain.evidence import JudgedSpan, Snapshot
 from gateway.domain.subject import Client, Subject
+from gateway.ports import FoundRow
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """The frame of one request. `mode` is "serve" or "check"; `target` the raw request target, for the record;
-    `started_s` the monotonic time of its arrival."""
+    `started_s` the monotonic time of its arrival; `patience_s` how long to wait for a decision, None: as clients do."""
 
     request_id: str
     method: str
@@ -24,6 +25,7 @@ class RequestContext:
     mode: str = "serve"
     started_s: float = field(default_factory=time.monotonic)
     target: str = ""
+    patience_s: float | None = None
 
     def asker(self, *, with_origin: bool) -> str:
         """What of the one who asks may change a decision, as a key. `with_origin`: the policy reads the client or the
@@ -51,6 +53,14 @@ class GrantedListing:
     snapshot: Snapshot
     decision: Decision
     payload: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedPage:
+    """A page of a search, without what this subject may not have; `cursor` opens the next one ("" for none)."""
+
+    rows: tuple[FoundRow, ...]
+    cursor: str
 
 
 Granted = GrantedFile | GrantedListing

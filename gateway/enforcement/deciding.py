@@ -18,16 +18,21 @@ from gateway.enforcement.gathering import FileEvidence
 from gateway.enforcement.memory import DecisionMemory
 from gateway.enforcement.obligations import earliest, fulfil
 from gateway.enforcement.resolving import Known
+from gateway.enforcement.withholding import Withholding
 from gateway.ports import PolicyEngine
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision, whether it was remembered (then its record is durable already), and the key to keep it under."""
+    """A decision, whether it was remembered (then its record is durable already), and the key to keep it under.
+
+    `row` is the key of the repo's rows in searches, "" where the decision says nothing of them; `action` was asked."""
 
     decision: Decision
     remembered: bool
     key: str
+    row: str = ""
+    action: Action = Action.FETCH
 
 
 class Deciding:
@@ -40,10 +45,12 @@ class Deciding:
         flights: SingleFlight,
         clock: Clock,
         *,
+        withholding: Withholding | None = None,
         with_origin: bool = False,
     ) -> None:
         """`with_origin`: decisions depend on client and address too (RequestContext.asker)."""
         self._with_origin = with_origin
+        self._withholding = withholding
         self._engine = engine
         self._memory = memory
         self._flights = flights
@@ -52,9 +59,14 @@ class Deciding:
     async def revision(self, context: RequestContext, action: Action, known: Known) -> Decided:
         """Scope "revision". Raises PolicyError."""
         parts = self._parts(context, action, known)
-        return await self._remembered(
+        decided = await self._remembered(
             self._memory.key("revision", *parts), context, lambda: self._ask(self._query(context, action, known))
         )
+        if self._withholding is None:
+            return decided
+        asker, repo = context.asker(with_origin=self._with_origin), known.snapshot.repo.repo
+        row = self._withholding.key_of_revision(asker, repo, known.snapshot.revision.ref)
+        return replace(decided, row=row, action=action)
 
     async def file(
         self, context: RequestContext, known: Known, file: FileFacts, evidence: FileEvidence, parent: Decision
@@ -111,6 +123,8 @@ class Deciding:
         """Remember a decision. Call it once its record is durable: a remembered decision is never recorded as first."""
         if not decided.remembered:
             await self._memory.put(decided.key, decided.decision)
+            if self._withholding is not None:
+                await self._withholding.learn(decided.row, decided.action, decided.decision)
 
     async def _ask(self, query: Query) -> Decision:
         decision = await self._engine.decide(query)

@@ -23,6 +23,7 @@ from gateway.ports import Facts
 
 V = TypeVar("V")
 _RECENT_FILES = 250_000  # the largest revision must fit
+_ENTRY_BYTES = 512  # what an entry takes beside its value
 
 
 @dataclass(slots=True)
@@ -72,6 +73,49 @@ class HotMemory(Generic[V]):
     def _drop(self, key: object) -> None:
         if (entry := self._entries.pop(key, None)) is not None:
             self._weight -= entry.weight
+
+
+@dataclass(slots=True)
+class _Kept(Generic[V]):
+    value: V
+    at_s: float
+    size_bytes: int
+
+
+class AnswerMemory(Generic[V]):
+    """Answers of the hub: believed for `ttl_s`, and for `max_stale_s` where it cannot be asked. `most_bytes` bounds
+    the sum of their sizes; those that were put longest ago go first, and what takes an eighth of it is not kept."""
+
+    def __init__(self, most_bytes: int, ttl_s: float, max_stale_s: float) -> None:
+        self._most_bytes = most_bytes
+        self._ttl_s = ttl_s
+        self._max_stale_s = max_stale_s
+        self._size_bytes = 0
+        self._kept: OrderedDict[object, _Kept[V]] = OrderedDict()
+
+    def fresh(self, key: object) -> V | None:
+        return self._younger(key, self._ttl_s)
+
+    def stale(self, key: object) -> V | None:
+        """What may be answered while the hub is down."""
+        return self._younger(key, self._max_stale_s)
+
+    def put(self, key: object, value: V, size_bytes: int) -> None:
+        self._drop(key)
+        if size_bytes > self._most_bytes // 8:
+            return
+        self._kept[key] = _Kept(value, time.monotonic(), size_bytes + _ENTRY_BYTES)
+        self._size_bytes += size_bytes + _ENTRY_BYTES
+        while self._size_bytes > self._most_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _younger(self, key: object, age_s: float) -> V | None:
+        kept = self._kept.get(key)
+        return kept.value if kept is not None and time.monotonic() - kept.at_s < age_s else None
+
+    def _drop(self, key: object) -> None:
+        if (kept := self._kept.pop(key, None)) is not None:
+            self._size_bytes -= kept.size_bytes
 
 
 class DecisionMemory:

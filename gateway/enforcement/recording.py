@@ -156,6 +156,18 @@ class Recording:
         record = dataclasses.replace(self._base(context, request), kind=RecordKind.DECISION, effect="allow")
         await self._ledger.record(dataclasses.replace(record, note="answered here"), Durability.WRITTEN)
 
+    async def searched(self, context: RequestContext, request: HubRequest, *, shown: int, withheld: int) -> None:
+        """Record a page of a search: what was asked for, and how many rows were shown and held back."""
+        target = self._redact(context.target)[:_TARGET_CHARS]
+        record = dataclasses.replace(
+            self._base(context, request),
+            kind=RecordKind.DECISION,
+            effect="allow",
+            note="a page of the hub's index",
+            extra={"target": target, "rows": shown, "withheld": withheld},
+        )
+        await self._ledger.record(record, Durability.WRITTEN)
+
     async def flush(self, *, everything: bool = True) -> None:
         """Write what was gathered, repeats of refusals and ranges: those of past minutes, or all at the end."""
         records = (*self._fold.due(everything=everything), *self._ranges.due(everything=everything))

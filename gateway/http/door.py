@@ -21,7 +21,7 @@ from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.subject import ANONYMOUS, Client, Subject
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.background import Background
-from gateway.enforcement.context import GrantedFile, GrantedListing, RequestContext
+from gateway.enforcement.context import GrantedFile, GrantedListing, GrantedPage, RequestContext
 from gateway.enforcement.recording import Recording
 from gateway.http.errors import guarded
 from gateway.http.files import Files
@@ -181,6 +181,8 @@ class Door:
                 return await self._files.answer(request, context, granted, rendering)
             case GrantedListing():
                 return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
+            case GrantedPage():
+                return _plain(self._dialect.found(asked, granted.rows, granted.cursor))
             case _:
                 return self._refusal(request, asked, context.method, granted)
 

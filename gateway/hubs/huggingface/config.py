@@ -47,6 +47,7 @@ class UpstreamConfig:
     tree_pages: int = 200
     connections: int = 64
     listing_bytes: int = 64 << 20
+    search_bytes: int = 16 << 20
     json_depth: int = 64
     small_file_bytes: int = 10 << 20
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from gateway.domain.artifact import Artifact, Repo
 from gateway.domain.decision import Decision
@@ -15,9 +16,10 @@ from gateway.hubs.huggingface import grammar, refusals
 from gateway.hubs.huggingface.files import file_headers
 from gateway.hubs.huggingface.listing import UnknownFolder, json_answer, listing_value
 from gateway.hubs.huggingface.scrub import HUB_ORIGINS, Scrub
+from gateway.hubs.huggingface.search import next_link, row_json
 from gateway.hubs.huggingface.tombstone import Tombstone
 from gateway.hubs.huggingface.words import one_line, warning_headers
-from gateway.ports import Rendering
+from gateway.ports import FoundRow, Rendering
 
 
 class HuggingFaceDialect:
@@ -37,6 +39,7 @@ class HuggingFaceDialect:
         self._hub = hub_name
         self._explaining = Explaining(public_url.rstrip("/"), contact)
         self._tombstone = Tombstone(tombstone_key)
+        self._public_url = public_url.rstrip("/")
         self._scrub = Scrub(public_url, tuple({*HUB_ORIGINS, *upstream_origins}))
 
     def parse(self, method: str, raw_target: str, content_type: str = "", body: bytes = b"") -> HubRequest:
@@ -62,6 +65,11 @@ class HuggingFaceDialect:
             absence = Absence("entry", f"{one_line(request.path, 160)} is no folder of this revision.")
             return self.refuse(request, "GET", absence)
         return json_answer(value, headers=warning_headers(decision.warnings, decision.id, self._explaining))
+
+    def found(self, request: HubRequest, rows: Sequence[FoundRow], cursor: str) -> Rendering:
+        """A page of a search, with a link of our own to the next."""
+        link = (("Link", next_link(self._public_url, request, cursor)),) if cursor else ()
+        return json_answer([row_json(request, row, self._scrub) for row in rows], headers=link)
 
     def local(self, request: HubRequest, subject: Subject) -> Rendering:
         """WHOAMI, TELEMETRY and HARNESSES, answered here; the hub never hears of them."""

@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from gateway.domain.artifact import Repo
+from gateway.domain.artifact import Repo, RepoType
 from gateway.domain.errors import UpstreamNotFound, UpstreamUnavailable
 from gateway.domain.evidence import Reachable
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.entries import Listing, listing_of
 from gateway.hubs.huggingface.limits import malformed
-from gateway.hubs.huggingface.network import Network
+from gateway.hubs.huggingface.network import ANONYMOUS, JsonAnswer, Network
 from gateway.hubs.huggingface.revision import History, commit_of, time_text
 
 Params = Mapping[str, tuple[str, ...]]
@@ -74,6 +74,12 @@ class Metadata:
         url = self._url(repo, f"paths-info/{quote(commit, safe='')}", {})
         answer = await self._network.get_json(url, access, missing="revision", form=_encoded(params))
         return answer.value
+
+    async def search(self, kind: RepoType, params: Params) -> JsonAnswer:
+        """One page of `/api/{models|datasets|spaces}`, asked as a stranger."""
+        query = _encoded(params)
+        url = URL(f"{self._config.base_url}/api/{kind.api}" + (f"?{query}" if query else ""), encoded=True)
+        return await self._network.get_json(url, ANONYMOUS, missing="repo", max_bytes=self._config.search_bytes)
 
     async def history(self, repo: Repo, commit: str, access: str) -> History:
         """When the revision was committed, and whether the default branch's history holds it. The walk is capped:

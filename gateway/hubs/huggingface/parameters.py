@@ -13,6 +13,7 @@ import orjson
 
 from gateway.domain.errors import UnroutableRequest
 from gateway.domain.request import RequestKind
+from gateway.hubs.huggingface import search
 from gateway.hubs.huggingface.encoding import check_path, decode_fields
 
 MAX_BODY_BYTES: Final = 1 << 20
@@ -39,6 +40,7 @@ _KNOWN: Final[Mapping[RequestKind, Mapping[str, Callable[[list[str]], tuple[str,
     RequestKind.TREE: {"recursive": _flag, "expand": _flag},
     RequestKind.PATHS_INFO: {"expand": _flag},
     RequestKind.REFS: {"include_prs": _flag},
+    RequestKind.SEARCH: search.FIELDS,
 }
 
 

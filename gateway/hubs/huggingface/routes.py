@@ -38,6 +38,7 @@ ROUTES: Final = (
     Route(RequestKind.REFS, READ, "/api/{type}/{repo}/refs"),
     Route(RequestKind.XET_TOKEN, READ, "/api/{type}/{repo}/xet-read-token/{rev}"),
     Route(RequestKind.WRITE, READ, "/api/{type}/{repo}/xet-write-token/{rev}"),
+    Route(RequestKind.SEARCH, READ, "/api/{type}"),
     Route(RequestKind.WHOAMI, READ, "/api/whoami-v2"),
     Route(RequestKind.HARNESSES, READ, "/api/agent-harnesses"),
     Route(RequestKind.TELEMETRY, READ, "/api/telemetry/{path}"),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from aiohttp.abc import AbstractResolver
 
 from gateway.clock import Clock, SystemClock
-from gateway.domain.artifact import Artifact, RefKind, Repo, Span
+from gateway.domain.artifact import Artifact, RefKind, Repo, RepoType, Span
 from gateway.domain.errors import UpstreamError, UpstreamNotFound, UpstreamRefused
 from gateway.domain.evidence import Snapshot
 from gateway.hubs.huggingface.backoff import SharedBackoff, Sleep
@@ -28,7 +28,8 @@ from gateway.hubs.huggingface.revision import (
     kind_by_text,
     snapshot_of,
 )
-from gateway.ports import Resolved
+from gateway.hubs.huggingface.search import asked_of_hub, page_of
+from gateway.ports import FoundPage, Resolved
 
 T = TypeVar("T")
 
@@ -37,17 +38,22 @@ COMMIT, PATH = "commit", "path"
 
 
 class HuggingFaceUpstream:
-    """Implements `ports.Upstream`. Call `start` in the running loop, `close` at the end."""
+    """Implements `ports.Upstream` and `ports.Catalog`. Call `start` in the running loop, `close` at the end.
+
+    `hub` is the configured name of the hub, as in `Repo.hub`.
+    """
 
     def __init__(
         self,
         config: UpstreamConfig,
         *,
+        hub: str = "huggingface",
         clock: Clock | None = None,
         resolver: AbstractResolver | None = None,
         backoff: SharedBackoff | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        self._hub = hub
         self._network = Network(config, resolver=resolver, backoff=backoff, sleep=sleep)
         self._metadata = Metadata(config, self._network)
         self._content = Content(config, self._network, clock or SystemClock())
@@ -122,6 +128,11 @@ class HuggingFaceUpstream:
                 return await self._metadata.paths_info(repo, commit, access, params)
             case _:
                 raise ValueError(f"there is no upstream route {name!r}")
+
+    async def search(self, kind: RepoType, query: Mapping[str, tuple[str, ...]]) -> FoundPage:
+        """One page of a search, asked as a stranger. Raises UpstreamError."""
+        answer = await self._metadata.search(kind, asked_of_hub(query))
+        return page_of(self._hub, kind, answer.value, answer.size_bytes, answer.next_url)
 
     async def _opened(self, ask: Callable[[str], Awaitable[T]]) -> tuple[T, str]:
         """Ask as a stranger; with the token only where a stranger is told of no repo or refused."""
