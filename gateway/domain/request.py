@@ -44,6 +44,7 @@ class RequestKind(StrEnum):
     GIT = "git"
     MANIFEST = "manifest"
     LAYER = "layer"
+    OBJECT = "object"  # one file of a batch or a manifest: no route has it
 
 
 ACTION_OF: Mapping[RequestKind, Action] = {
@@ -62,13 +63,14 @@ ACTION_OF: Mapping[RequestKind, Action] = {
     RequestKind.SAFETENSORS_METADATA: Action.FETCH,
     RequestKind.COMMITS: Action.LIST,
     RequestKind.SCAN: Action.READ_METADATA,
-    RequestKind.AUTH_CHECK: Action.READ_METADATA,
+    RequestKind.AUTH_CHECK: Action.FETCH,  # it asks whether the bytes may be had
     RequestKind.TREESIZE: Action.LIST,
     RequestKind.SEARCH: Action.SEARCH,
     RequestKind.LFS_BATCH: Action.FETCH,
     RequestKind.GIT: Action.FETCH,
     RequestKind.MANIFEST: Action.FETCH,
     RequestKind.LAYER: Action.FETCH,
+    RequestKind.OBJECT: Action.FETCH,
 }
 
 # The kinds that speak of one file, judged as its bytes are, in whatever form they show it.
