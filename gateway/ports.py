@@ -256,6 +256,17 @@ class Words(Protocol):
         """SEARCH: the rows, and a link of our own to the page behind `cursor` ("" for none)."""
         ...
 
+    def pointer(self, artifact: Artifact) -> Rendering:
+        """RAW of an allowed LFS file: the text that git keeps in its place.
+
+        Raises UpstreamUnavailable where the hub's own is another one.
+        """
+        ...
+
+    def page(self, artifact: Artifact, sha256: str, decision: Decision) -> Rendering:
+        """BLOB: a page for people about an allowed file, whose judged bytes have this digest."""
+        ...
+
     def local(self, request: HubRequest, subject: Subject) -> Rendering:
         """WHOAMI, TELEMETRY, HARNESSES: answered here."""
         ...

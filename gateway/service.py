@@ -26,6 +26,7 @@ from gateway.http.listener import Listener
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
 from gateway.http.peers import networks
+from gateway.http.views import Views
 from gateway.identity.anonymous import AnonymousIdentifier
 from gateway.identity.chain import CompositeIdentifier
 from gateway.identity.jwt import Issuer, JwtIdentifier
@@ -67,13 +68,14 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         ops = Ops({"ledger": lambda: _ledger_check(core), "policy": core.engine.ready}, metrics)
         background = Background()
         stack.push_async_callback(background.close)
+        files = Files(core.delivery, core.recording, metrics, stalled_s=settings.server.stalled_s)
         door = Door(
             core.dialect,
             identifier,
             _limiter(settings.limits, core.clock),
             core.admission,
             core.recording,
-            Files(core.delivery, core.recording, metrics, stalled_s=settings.server.stalled_s),
+            Views(files, core.dialect, core.admission, core.delivery, core.recording),
             ops,
             metrics,
             trusted,

@@ -20,7 +20,7 @@ from gateway.domain.artifact import Repo
 from gateway.domain.decision import Decision, DecisionScope, Effect, Reason
 from gateway.domain.errors import GatewayError, UpstreamNotFound
 from gateway.domain.outcome import Absence, Denial, Pending, Refusal, Refused
-from gateway.domain.request import HubRequest, RequestKind
+from gateway.domain.request import OF_FILE, HubRequest, RequestKind
 from gateway.enforcement.context import Granted, GrantedFile, GrantedListing, GrantedPage, RequestContext
 from gateway.enforcement.deciding import Deciding
 from gateway.enforcement.forwarding import Forwarding
@@ -120,7 +120,7 @@ class Admission:
         if (refusal := refused_revision(decided.decision, commit)) is not None:
             return Answer(refusal, (decided,))
         match request.kind:
-            case RequestKind.RESOLVE:
+            case kind if kind in OF_FILE:
                 return await self._judging.file(context, request.path, known, decided, progress)
             case RequestKind.XET_TOKEN:
                 return Answer(_xet_refused(decided.decision, commit), (decided,))
@@ -202,13 +202,13 @@ def _commit_of(result: Granted | Refusal) -> str:
 def _patience_s(context: RequestContext, request: HubRequest) -> float:
     if context.patience_s is not None:
         return context.patience_s
-    if request.kind is not RequestKind.RESOLVE:
+    if request.kind not in OF_FILE:
         return METADATA_WAIT_S
     return HEAD_WAIT_S if context.method == "HEAD" else GET_WAIT_S
 
 
 def _query_key(request: HubRequest) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple(sorted(request.query.items())) if request.kind is not RequestKind.RESOLVE else ()
+    return tuple(sorted(request.query.items())) if request.kind not in OF_FILE else ()
 
 
 def _slim(answer: Answer) -> Answer:

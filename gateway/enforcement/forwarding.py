@@ -15,6 +15,7 @@ from gateway.enforcement.background import SingleFlight
 from gateway.enforcement.resolving import Known
 from gateway.ports import Upstream
 
+_FORWARDED = frozenset({RequestKind.REFS, RequestKind.COMMITS})
 _HELD_BYTES = 32 * 1024 * 1024  # of JSON; as objects it takes several times that
 
 
@@ -36,7 +37,7 @@ class Forwarding:
 
     async def payload(self, request: HubRequest, known: Known) -> Any:
         """The upstream's JSON for this request, or None where the snapshot answers it. Raises UpstreamError."""
-        if request.kind is not RequestKind.REFS and not _expands(request):
+        if request.kind not in _FORWARDED and not _expands(request):
             return None
         repo, commit = known.snapshot.repo, known.snapshot.revision.commit
         query = {**request.query, "path": (request.path,), "commit": (commit,)}

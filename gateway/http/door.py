@@ -24,11 +24,11 @@ from gateway.enforcement.background import Background
 from gateway.enforcement.context import GrantedFile, GrantedListing, GrantedPage, RequestContext
 from gateway.enforcement.recording import Recording
 from gateway.http.errors import guarded
-from gateway.http.files import Files
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
 from gateway.http.page import refusal_page, wants_page
 from gateway.http.peers import Network, address_of, client_of
+from gateway.http.views import Views
 from gateway.identity.extract import extract
 from gateway.identity.ratelimit import RateLimiter
 from gateway.identity.redaction import redact
@@ -53,7 +53,7 @@ class Door:
         limits: RateLimiter,
         admission: Admission,
         recording: Recording,
-        files: Files,
+        views: Views,
         ops: Ops,
         metrics: Metrics,
         trusted: Sequence[Network],
@@ -64,7 +64,7 @@ class Door:
         self._limits = limits
         self._admission = admission
         self._recording = recording
-        self._files = files
+        self._views = views
         self._ops = ops
         self._metrics = metrics
         self._trusted = tuple(trusted)
@@ -178,7 +178,7 @@ class Door:
         match granted:
             case GrantedFile():
                 rendering = self._rendered(granted)
-                return await self._files.answer(request, context, granted, rendering)
+                return await self._views.answer(request, context, asked, granted, rendering)
             case GrantedListing():
                 return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
             case GrantedPage():

@@ -15,6 +15,7 @@ from gateway.http.files import Files
 from gateway.http.listener import Listener
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
+from gateway.http.views import Views
 from gateway.identity.anonymous import AnonymousIdentifier
 from gateway.identity.chain import CompositeIdentifier
 from gateway.identity.ratelimit import Rate, RateLimiter
@@ -29,11 +30,12 @@ FILE = "/demo/good-torch/resolve/main/pytorch_model.bin"
 async def open_door(core, **limits):
     """The gateway's own door on a free port."""
     background, metrics = Background(), Metrics()
+    views = Views(Files(core.delivery, core.recording, metrics), core.dialect, core.admission, core.delivery, core.recording)
     door = Door(
         core.dialect,
         CompositeIdentifier([], anonymous=AnonymousIdentifier(), how_to="ask", hub_token_is_anonymous=False),
         RateLimiter(SystemClock(), subject=limits.get("subject"), address=limits.get("address")),
-        core.admission, core.recording, Files(core.delivery, core.recording, metrics), Ops({}, metrics), metrics, (), background,
+        core.admission, core.recording, views, Ops({}, metrics), metrics, (), background,
     )  # fmt: skip
     runner = aiohttp.web.ServerRunner(Listener(door.handle, door.malformed))
     await runner.setup()

@@ -12,9 +12,11 @@ from gateway.domain.explaining import Explaining
 from gateway.domain.outcome import Absence, Refusal
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.subject import Subject, SubjectKind
-from gateway.hubs.huggingface import grammar, refusals
+from gateway.hubs.huggingface import commits, grammar, refusals
 from gateway.hubs.huggingface.files import file_headers
 from gateway.hubs.huggingface.listing import UnknownFolder, json_answer, listing_value
+from gateway.hubs.huggingface.page import file_page
+from gateway.hubs.huggingface.pointer import pointer
 from gateway.hubs.huggingface.scrub import HUB_ORIGINS, Scrub
 from gateway.hubs.huggingface.search import next_link, row_json
 from gateway.hubs.huggingface.tombstone import Tombstone
@@ -38,6 +40,7 @@ class HuggingFaceDialect:
     ) -> None:
         self._hub = hub_name
         self._explaining = Explaining(public_url.rstrip("/"), contact)
+        self._public_url = public_url.rstrip("/")
         self._tombstone = Tombstone(tombstone_key)
         self._public_url = public_url.rstrip("/")
         self._scrub = Scrub(public_url, tuple({*HUB_ORIGINS, *upstream_origins}))
@@ -58,13 +61,24 @@ class HuggingFaceDialect:
         return Rendering(200, (*file_headers(artifact.commit, artifact.entry), *warnings))
 
     def listing(self, request: HubRequest, snapshot: Snapshot, decision: Decision, payload: object = None) -> Rendering:
-        """An allowed INFO, TREE, PATHS_INFO or REFS. 404 EntryNotFound for a folder that is not there."""
+        """Allowed metadata of a repo. 404 EntryNotFound for a folder that is not there."""
         try:
             value = listing_value(request, snapshot, decision, payload, self._scrub)
         except UnknownFolder:
             absence = Absence("entry", f"{one_line(request.path, 160)} is no folder of this revision.")
             return self.refuse(request, "GET", absence)
-        return json_answer(value, headers=warning_headers(decision.warnings, decision.id, self._explaining))
+        warnings = warning_headers(decision.warnings, decision.id, self._explaining)
+        if request.kind is RequestKind.COMMITS and (link := commits.next_link(self._public_url, request, payload)):
+            return json_answer(value, headers=(("Link", link), *warnings))
+        return json_answer(value, headers=warnings)
+
+    def pointer(self, artifact: Artifact) -> Rendering:
+        """RAW of an allowed LFS file: the pointer that git keeps in its place. Raises UpstreamUnavailable."""
+        return pointer(artifact)
+
+    def page(self, artifact: Artifact, sha256: str, decision: Decision) -> Rendering:
+        """BLOB of an allowed file: a page for people. `sha256` is that of the bytes that were judged."""
+        return file_page(self._public_url, artifact, sha256, decision)
 
     def found(self, request: HubRequest, rows: Sequence[FoundRow], cursor: str) -> Rendering:
         """A page of a search, with a link of our own to the next."""

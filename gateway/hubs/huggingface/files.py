@@ -15,7 +15,7 @@ Headers = tuple[tuple[str, str], ...]
 _TEXT_SUFFIXES: Final = (".json", ".jsonl", ".md", ".py", ".txt", ".yaml", ".yml", ".csv", ".jinja", ".toml", ".xml")
 _NAME_CHARS: Final = 600
 # A browser that opens a file must neither run nor guess it.
-_INERT: Final = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'; sandbox"))
+INERT: Final = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'; sandbox"))
 
 
 @lru_cache(maxsize=8192)
@@ -32,7 +32,7 @@ def file_headers(commit: str, entry: FileEntry) -> Headers:
         ("Accept-Ranges", "bytes"),
         ("Content-Type", content_type(entry.path)),
         ("Content-Disposition", content_disposition(entry.path)),
-        *_INERT,
+        *INERT,
     )
 
 

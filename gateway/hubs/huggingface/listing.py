@@ -1,4 +1,4 @@
-"""Listings: info, tree, paths-info and refs. Hidden paths are removed everywhere, Xet hashes and hub links too.
+"""Listings: info, tree, paths-info, refs, commits, scan, treesize. Hidden paths are removed, Xet hashes and links too.
 
 A listing is never emptied to deny (hub-protocol trap 35): where every file is hidden, all stay listed and each GET
 carries its refusal. Trees are served whole, without `Link`.
@@ -14,6 +14,7 @@ import orjson
 from gateway.domain.decision import Decision, FileEffect
 from gateway.domain.evidence import Snapshot
 from gateway.domain.request import HubRequest, RequestKind
+from gateway.hubs.huggingface.commits import log_json
 from gateway.hubs.huggingface.scrub import INFO_KEYS, Scrub
 from gateway.ports import Rendering
 
@@ -51,6 +52,14 @@ def listing_value(request: HubRequest, snapshot: Snapshot, decision: Decision, p
             return _cleaned(_paths_info(request, _visible(_entries(snapshot, payload), hidden)), payload, scrub)
         case RequestKind.REFS:
             return _refs(request, payload)
+        case RequestKind.COMMITS:
+            return log_json(payload, scrub)
+        case RequestKind.SCAN:
+            return _security(snapshot.info.get("securityRepoStatus"), hidden)
+        case RequestKind.TREESIZE:
+            return {"path": f"/{request.path}", "size": _size_below(request, snapshot, hidden)}
+        case RequestKind.AUTH_CHECK:
+            return {}
         case _:
             raise ValueError(f"{request.kind} is no listing")
 
@@ -107,9 +116,34 @@ def _info(
     if not asked or "siblings" in asked:
         with_blobs = bool(request.query.get("blobs"))
         info["siblings"] = _siblings(_visible(snapshot.tree, hidden), snapshot, hidden, with_blobs)
+    if "securityRepoStatus" in info:
+        info["securityRepoStatus"] = _security(info["securityRepoStatus"], hidden)
     if "securityStatus" not in request.query and not asked:
         info.pop("securityRepoStatus", None)
     return info
+
+
+def _security(status: Any, hidden: frozenset[str]) -> dict[str, Any]:
+    """The hub's own verdicts (hub-protocol §13.3) without hidden files. Where it says nothing, its scans are not done:
+    unknown, not clean."""
+    known = status if isinstance(status, Mapping) else {}
+    issues = known.get("filesWithIssues")
+    rows = [row for row in issues if isinstance(row, Mapping)] if isinstance(issues, list) else []
+    shown = [{"path": str(row.get("path")), "level": str(row.get("level"))} for row in rows]
+    return {
+        "scansDone": known.get("scansDone") is True,
+        "filesWithIssues": [row for row in shown if row["path"] not in hidden],
+    }
+
+
+def _size_below(request: HubRequest, snapshot: Snapshot, hidden: frozenset[str]) -> int:
+    """Bytes of the files that a listing shows below a folder ("" for all), or of one file. Raises UnknownFolder."""
+    path, below = request.path, f"{request.path}/"
+    files = [facts.entry for facts in snapshot.revision.files if facts.entry.path not in hidden]
+    sizes = [e.size_bytes for e in files if not path or e.path == path or e.path.startswith(below)]
+    if path and not sizes:
+        raise UnknownFolder(path)
+    return sum(sizes)
 
 
 def _siblings(tree: list[Entry], snapshot: Snapshot, hidden: frozenset[str], with_blobs: bool) -> list[dict[str, Any]]:

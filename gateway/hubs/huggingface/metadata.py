@@ -11,6 +11,7 @@ from yarl import URL
 from gateway.domain.artifact import Repo, RepoType
 from gateway.domain.errors import UpstreamNotFound, UpstreamUnavailable
 from gateway.domain.evidence import Reachable
+from gateway.hubs.huggingface.commits import page_of
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.entries import Listing, listing_of
 from gateway.hubs.huggingface.limits import malformed
@@ -80,6 +81,13 @@ class Metadata:
         query = _encoded(params)
         url = URL(f"{self._config.base_url}/api/{kind.api}" + (f"?{query}" if query else ""), encoded=True)
         return await self._network.get_json(url, ANONYMOUS, missing="repo", max_bytes=self._config.search_bytes)
+
+    async def commits(self, repo: Repo, commit: str, access: str, params: Params) -> dict[str, Any]:
+        """One page of the log of a revision, as `rows` and the parameters of the `next` page."""
+        asked = {"expand[]" if name == "expand" else name: values for name, values in params.items()}
+        url = self._url(repo, f"commits/{quote(commit, safe='')}", asked)
+        answer = await self._network.get_json(url, access, missing="revision")
+        return page_of(answer.value, answer.next_url)
 
     async def history(self, repo: Repo, commit: str, access: str) -> History:
         """When the revision was committed, and whether the default branch's history holds it. The walk is capped:

@@ -14,6 +14,7 @@ import orjson
 from gateway.domain.errors import UnroutableRequest
 from gateway.domain.request import RequestKind
 from gateway.hubs.huggingface import search
+from gateway.hubs.huggingface import commits
 from gateway.hubs.huggingface.encoding import check_path, decode_fields
 
 MAX_BODY_BYTES: Final = 1 << 20
@@ -40,6 +41,7 @@ _KNOWN: Final[Mapping[RequestKind, Mapping[str, Callable[[list[str]], tuple[str,
     RequestKind.TREE: {"recursive": _flag, "expand": _flag},
     RequestKind.PATHS_INFO: {"expand": _flag},
     RequestKind.REFS: {"include_prs": _flag},
+    RequestKind.COMMITS: commits.FIELDS,
     RequestKind.SEARCH: search.FIELDS,
 }
 

@@ -110,8 +110,8 @@ class HuggingFaceUpstream:
         return self._content.open(artifact, access, start)
 
     async def forward(self, repo: Repo, name: str, query: Mapping[str, tuple[str, ...]], access: str) -> Any:
-        """The JSON of `refs`, `info`, `tree` or `paths_info`, unfiltered. `query["commit"]` and `query["path"]` say
-        which revision and folder; every other key goes to the hub. Raises UpstreamError."""
+        """The JSON of `refs`, `info`, `tree` or `paths_info`, unfiltered, or a page of `commits`. `query["commit"]` and
+        `query["path"]` say which revision and folder; every other key goes to the hub. Raises UpstreamError."""
         commit, path = (query.get(key, ("",))[0] for key in (COMMIT, PATH))
         params = {key: values for key, values in query.items() if key not in (COMMIT, PATH)}
         match name:
@@ -124,6 +124,8 @@ class HuggingFaceUpstream:
                 if not complete:
                     raise malformed("The hub's tree is too large to be forwarded whole.")
                 return rows
+            case "commits":
+                return await self._metadata.commits(repo, commit, access, params)
             case "paths_info":
                 return await self._metadata.paths_info(repo, commit, access, params)
             case _:
