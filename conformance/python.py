@@ -6,7 +6,7 @@ from conformance.client import Client
 
 FILES = (
     "download-file", "download-cached", "snapshot", "snapshot-patterns", "snapshot-local-dir", "snapshot-dataset",
-    "offline", "resume", "revisions", "revision-pull", "revision-convert", "names", "empty-file", "renamed",
+    "offline", "resume", "revisions", "revision-pull", "revision-convert", "names", "escaped-name", "empty-file", "renamed",
     "wrong-case", "legacy-name",
 )  # fmt: skip
 FACTS = (
@@ -14,12 +14,25 @@ FACTS = (
     "search-datasets", "exists", "safetensors-metadata", "whoami", "agreement", "fs-list", "fs-glob", "fs-read",
     "missing", "gated", "hosts",
 )  # fmt: skip
+_CLI = ("cli-download", "cli-download-file", "cli-cache", "cli-whoami", "cli-missing", "cli-gated")
 _HUB = (*FILES, *FACTS)
 _DRIVER = ("{python}", "{drivers}/hub.py")
 
 
 def _hub(name: str, title: str, venv: str, *more: str, **env: str) -> Client:
     return Client(f"hub-{name}", title, "hub", _DRIVER, (*_HUB, *more), venv, env)
+
+
+def _cli(name: str, title: str, venv: str, program: str, *more: str) -> Client:
+    return Client(
+        f"cli-{name}",
+        title,
+        "cli",
+        ("{python}", "{drivers}/cli.py"),
+        (*_CLI, *more),
+        venv,
+        {"CONFORMANCE_PROGRAM": program},
+    )
 
 
 CLIENTS = (
@@ -32,4 +45,10 @@ CLIENTS = (
     _hub("1", "1.33.0 + hf_xet", "hub-1", "auth-check", "xet"),
     _hub("2", "2.4.0", "hub-2", "auth-check", HF_HUB_DISABLE_XET="1"),
     _hub("2-xet", "2.4.0 + hf_xet", "hub-2", "auth-check", "xet"),
+    _cli("0.24", "huggingface-cli 0.24.7", "hub-0.24", "huggingface-cli"),
+    _cli("0.30", "huggingface-cli 0.30.2", "hub-0.30", "huggingface-cli"),
+    _cli("0.36", "hf 0.36.2", "hub-0.36", "hf"),
+    _cli("1.0", "hf 1.0.1", "hub-1.0", "hf"),
+    _cli("1", "hf 1.33.0", "hub-1", "hf", "cli-verify", "cli-search", "cli-info"),
+    _cli("2", "hf 2.4.0", "hub-2", "hf", "cli-verify", "cli-search", "cli-info"),
 )  # fmt: skip

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -20,7 +21,7 @@ class Repo:
 
     def __init__(self, told):
         self.told = told
-        self.id, self.type, self.commit, self.files = told["id"], told["type"], told["commit"], told["files"]
+        self.id, self.type, self.commit, self.files = told["id"], told["type"], told["commit"], dict(told["files"])
 
     def check(self, path, got):
         """Compare the file at `got` (a path, or its bytes) with file `path` of the repo."""
@@ -65,6 +66,19 @@ def folder():
     return tempfile.mkdtemp(dir=PLAN["scratch"])
 
 
+def child(code, *arguments, **env):
+    """Run Python code in this environment with other variables; what it prints. A failure is an AssertionError with its text."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **env},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.strip().splitlines()[-1:] or f"exit code {done.returncode}"
+    return done.stdout
+
+
 def feature(name):
     """Register the code of a feature. What it returns, if anything, is the detail of a pass; what it raises, a failure."""
 
@@ -81,8 +95,9 @@ def raises(code, *names):
         code()
     except BaseException as error:
         classes = {c.__name__ for c in type(error).__mro__}
-        assert classes & set(names), f"{type(error).__name__} instead of {' or '.join(names)}: {error}"
-        return error
+        if classes & set(names):
+            return error
+        raise AssertionError(f"{type(error).__name__} instead of {' or '.join(names)}: {error}") from error
     raise AssertionError(f"nothing was raised, {' or '.join(names)} was due")
 
 
