@@ -198,6 +198,17 @@ class Ledger(Protocol):
         ...
 
 
+class DecisionLog(Protocol):
+    """What is on record of one decision."""
+
+    async def find(self, decision_id: str) -> Sequence[Mapping[str, Any]]:
+        """Its records of kind "decision", as they were written, oldest first: the earliest few and the latest few.
+
+        Empty where no such decision is on record. What was recorded before the call is found. Raises LedgerError.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """What a request presents: the bearer token ("" for none) and the peer's address."""

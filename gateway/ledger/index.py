@@ -7,8 +7,10 @@ stands in for the chain: `verify` does not look at it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -45,10 +47,13 @@ class LedgerIndex:
 
     Falls back to an index in memory where none can be kept (a read-only copy). Raises LedgerError where the segments
     cannot be read. `unread` names segments whose end does not verify, with the offset where reading stopped.
+    `most_records` bounds how many are taken in at once (0: all); `is_current` tells whether that was all.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, most_records: int = 0) -> None:
         self.directory = directory
+        self.is_current = False
+        self._most_records = most_records
         self.unread: dict[str, int] = {}
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
 
@@ -89,10 +94,16 @@ class LedgerIndex:
         with self._transaction():
             if self.connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION or not self._fits(names):
                 self._clear()
+        left = self._most_records or sys.maxsize
         for position, name in enumerate(names):
             followed = position + 1 < len(names) and names[position + 1].chain == name.chain
-            while self._read_batch(name, followed=followed):
-                pass
+            more = True
+            while more and left > 0:
+                more = self._read_batch(name, followed=followed)
+                left -= _BATCH
+            self.is_current = not more
+            if more:
+                return
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -159,6 +170,48 @@ class LedgerIndex:
         cursor = self.connection.execute(_INSERT, (segment, frame.offset, seq_of(frame.payload), *fields))
         for rule in _rules(body):
             self.connection.execute("INSERT INTO rules VALUES (?, ?)", (rule, cursor.lastrowid))
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an index holds of one decision, as it is found: `offsets` of its records by segment, in order, and how far
+    each segment was taken in (`ends`; None: wholly)."""
+
+    offsets: Mapping[str, list[int]] = field(default_factory=dict)
+    ends: Mapping[str, int | None] = field(default_factory=dict)
+
+
+def taken_in(directory: Path, decision_id: str, first: int, last: int) -> Taken:
+    """The `first` and the `last` decision records of an id that the index holds now; it is not brought up to date.
+
+    Nothing where there is no index that can be read: then every segment must be searched.
+    """
+    path = directory / INDEX_NAME
+    query = "SELECT id, segment, offset FROM records WHERE decision_id = ? AND kind = 'decision' ORDER BY id"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as index:
+            index.execute("BEGIN")  # one state for all questions
+            if index.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                return Taken()
+            rows = set(index.execute(f"{query} LIMIT ?", (decision_id, first)))
+            rows |= set(index.execute(f"{query} DESC LIMIT ?", (decision_id, last)))
+            known = index.execute("SELECT name, header, offset, complete FROM segments").fetchall()
+    except sqlite3.Error:
+        return Taken()
+    ends = {
+        name: None if complete else offset for name, header, offset, complete in known if _is(directory, name, header)
+    }
+    offsets: dict[str, list[int]] = {}
+    for _, segment, offset in sorted(rows):
+        if segment in ends:
+            offsets.setdefault(segment, []).append(offset)
+    return Taken(offsets, ends)
+
+
+def _is(directory: Path, segment: str, header: bytes) -> bool:
+    """Is the segment there, and the one that was taken in?"""
+    path = directory / segment
+    return path.is_file() and _header(path) == header
 
 
 _FIELDS = ("time", "kind", "effect", "subject", "repo", "path", "digest", "decision_id", "request_id")
