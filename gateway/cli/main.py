@@ -11,13 +11,13 @@ from gateway import __version__
 from gateway.domain.errors import GatewayError
 
 # command -> module; every command is visible here, nothing registers itself.
-COMMANDS: tuple[str, ...] = ("serve", "check", "scan", "demo", "audit", "token", "policy", "cache")
+COMMANDS: tuple[str, ...] = ("serve", "check", "scan", "demo", "audit", "token", "policy", "cache", "doctor")
 
 EXIT_CANNOT = 2
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line. Each command module adds its own part."""
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line with these commands: all of them, by default. Each command module adds its own part."""
     parser = argparse.ArgumentParser(
         prog="gateway",
         description="A policy-as-code gateway for third-party AI models.",
@@ -25,14 +25,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"model-gateway {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in names:
         importlib.import_module(f"gateway.cli.{name}").add_parser(commands)
     return parser
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; return its exit code."""
-    args = build_parser().parse_args(argv)
+    # A command that is named first needs no other's libraries: `gateway doctor` runs where none is installed.
+    args = build_parser(argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS).parse_args(argv)
     try:
         return int(args.run(args))
     except GatewayError as error:

@@ -15,6 +15,7 @@ BROAD = {
 # Who may read the environment, and why.
 ENVIRONMENT = {
     "gateway/settings.py": "the one reader of configuration",
+    "gateway/doctor/surroundings.py": "what a client on this machine would read is what it examines",
     "gateway/cli/demo.py": "starts real clients as child processes with a clean environment",
 }
 # Who may start a task of its own, and why.

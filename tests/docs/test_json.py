@@ -78,6 +78,7 @@ COMMANDS = {
     "token add": (["token", "add", "ada", "--group", "research", "STATE"], 0),
     "token list": (["token", "list", "STATE"], 0),
     "policy check": (["policy", "check"], 0),
+    "doctor": (["doctor", "--client", "--hosts", "127.0.0.1:1"], 1),
 }
 
 
