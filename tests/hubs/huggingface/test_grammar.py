@@ -104,21 +104,40 @@ def read(target, method="GET", content_type="", body=b""):
         "/org/name/resolve/x%3Ay/f",
         f"/org/name/resolve/{'r' * 257}/f",
         # other doors to bytes
-        "/org/name/raw/main/config.json",
-        "/org/name/blob/main/config.json",
+        "/org/name/raw/main/",
+        "/a/raw/raw/main/f",
+        "/gpt2/resolve/raw/main/f",
+        "/org/name/raw/main/%252e%252e/x",
+        "/org/name/blob/config.json",
+        "/org/name/blame/main/config.json",
+        "/org/name/media/main/config.json",
+        "/org/name/tree/main",
         "/org/name/commit/main.patch",
-        f"/api/resolve-cache/models/org/name/{SHA}/config.json",
+        "/api/resolve-cache/models/org/name/main/config.json",
+        f"/api/resolve-cache/models/org/name/{SHA.upper()}/config.json",
+        f"/api/resolve-cache/org/name/{SHA}/config.json",
+        f"/api/resolve-cache/models/org/name/{SHA}/../config.json",
+        f"/api/resolve-cache/models/gpt2/{SHA}/{SHA}/f",
+        f"/api/resolve-cache/models/org/name/{SHA}",
         "/v2/org/name/manifests/latest",
-        "/org/name/info/refs?service=git-upload-pack",
-        "/org/name.git/info/refs?service=git-upload-pack",
         "/%61pi/models/org/name",
         "/api/%6Dodels/org/name",
         "/API/models/org/name",
         "/api/models/",
         "/api/kernels",
-        "/api/models/",
         "/api/models/org/name/",
-        "/api/models/org/name/commits/main",
+        "/api/models/org/name/commits",
+        "/api/models/org/name/commits/main/x",
+        "/api/models/org/name/scan/x",
+        "/api/models/org/name/treesize",
+        "/api/models/org/name/safetensors-metadata",
+        "/api/datasets/org/name/safetensors-metadata/model.safetensors",
+        "/api/models/org/name/safetensors-metadata/..%2Fmodel.safetensors",
+        "/api/models/org/name/likers",
+        "/api/models/org/name/lfs-files",
+        "/api/models/org/name/leaderboard",
+        "/api/models/org/name/discussions",
+        "/api/models-tags-by-type",
         "/api/models/org/name/resolve/main/f",
         "/api/unknown",
         "/api/whoami-v2/x",
@@ -165,6 +184,48 @@ def test_other_methods_are_refused(method):
         (
             "/spaces/a/b/resolve/main/f",
             HubRequest(RequestKind.RESOLVE, Repo("hub", RepoType.SPACE, "a/b"), "main", "f"),
+        ),
+        ("/org/name/raw/main/a/b.txt", HubRequest(RequestKind.RAW, MODEL, "main", "a/b.txt")),
+        ("/datasets/org/name/raw/refs%2Fpr%2F1/f", HubRequest(RequestKind.RAW, DATASET, "refs/pr/1", "f")),
+        ("/gpt2/raw/main/f", HubRequest(RequestKind.RAW, Repo("hub", RepoType.MODEL, "gpt2"), "main", "f")),
+        ("/org/name/blob/HEAD/%3Cb%3E", HubRequest(RequestKind.BLOB, MODEL, "", "<b>")),
+        (
+            f"/api/resolve-cache/models/org/name/{SHA}/a/b?%2Forg%2Fname%2Fresolve%2Frefs%252Fpr%252F1%2Fa=&etag=%22x%22",
+            HubRequest(RequestKind.RESOLVE, MODEL, SHA, "a/b"),
+        ),
+        (
+            f"/api/resolve-cache/datasets/squad/{SHA}/f?%zz",
+            HubRequest(RequestKind.RESOLVE, Repo("hub", RepoType.DATASET, "squad"), SHA, "f"),
+        ),
+        (
+            "/api/models/org/name/safetensors-metadata/sub/model.safetensors.index.json?x=1",
+            HubRequest(RequestKind.SAFETENSORS_METADATA, MODEL, "", "sub/model.safetensors.index.json"),
+        ),
+        (
+            "/api/models/org/name/commits/refs%2Fpr%2F1?expand[]=formatted&limit=5000&cursor=a%3D&p=2&x=1",
+            HubRequest(
+                RequestKind.COMMITS,
+                MODEL,
+                "refs/pr/1",
+                "",
+                {"expand": ("formatted",), "limit": ("1000",), "p": ("2",), "cursor": ("a=",)},
+            ),
+        ),
+        (
+            "/api/models/org/name/commits/main?expand=lastCommit&limit=-1&cursor=a%20b&p=0",
+            HubRequest(RequestKind.COMMITS, MODEL, "main"),
+        ),
+        ("/api/models/gpt2/commits/main", HubRequest(RequestKind.COMMITS, Repo("hub", RepoType.MODEL, "gpt2"), "main")),
+        ("/api/spaces/a/b/scan", HubRequest(RequestKind.SCAN, Repo("hub", RepoType.SPACE, "a/b"))),
+        ("/api/models/gpt2/scan", HubRequest(RequestKind.SCAN, Repo("hub", RepoType.MODEL, "gpt2"))),
+        ("/api/models/org/name/auth-check", HubRequest(RequestKind.AUTH_CHECK, MODEL)),
+        ("/api/models/org/name/auth-check/write", HubRequest(RequestKind.WRITE, MODEL)),
+        ("/api/models/org/name/treesize/main", HubRequest(RequestKind.TREESIZE, MODEL, "main")),
+        ("/api/models/org/name/treesize/main/", HubRequest(RequestKind.TREESIZE, MODEL, "main")),
+        ("/api/models/org/name/treesize/main/a%2Fb", HubRequest(RequestKind.TREESIZE, MODEL, "main", "a/b")),
+        (
+            "/api/models/gpt2/treesize/main/a",
+            HubRequest(RequestKind.TREESIZE, Repo("hub", RepoType.MODEL, "gpt2"), "main", "a"),
         ),
         ("/api/models/org/name", HubRequest(RequestKind.INFO, MODEL)),
         ("/api/models/gpt2", HubRequest(RequestKind.INFO, Repo("hub", RepoType.MODEL, "gpt2"))),
@@ -270,9 +331,9 @@ def test_every_method_that_writes_is_a_write(method, target, repo):
 @pytest.mark.parametrize(
     "target",
     [
-        "/org/name.git/git-upload-pack",
-        "/org/name/git-upload-pack",
-        "/org/name.git/info/lfs/objects/batch",
+        "/org/name/x/git-upload-pack",
+        "/org/name.git/x/info/lfs/objects/batch",
+        "/org/name.git/objects/pack",
         "/a/..%2Fb",
         "//evil.example/x",
     ],
@@ -283,7 +344,7 @@ def test_git_and_lfs_posts_are_not_called_writes(target):
 
 
 def test_the_table_has_a_row_for_every_kind():
-    assert {route.kind for route in ROUTES} == set(RequestKind)
+    assert {route.kind for route in ROUTES} == set(RequestKind) - {RequestKind.OBJECT}
 
 
 PART = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_]{0,8}", fullmatch=True)
