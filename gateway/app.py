@@ -19,6 +19,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.background import Background, SingleFlight
 from gateway.enforcement.batching import BatchedEngine
+from gateway.enforcement.beginnings import Beginnings
 from gateway.enforcement.checking import Checking
 from gateway.enforcement.deciding import Deciding
 from gateway.enforcement.delivery import Delivery
@@ -75,6 +76,7 @@ class Core:
     generation: Generation
     bundle: Bundle
     clock: Clock
+    beginnings: Beginnings
 
 
 def load_bundle(settings: Settings) -> Bundle:
@@ -194,6 +196,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         a.generation,
         a.bundle,
         a.clock,
+        Beginnings(a.store, a.upstream, fills, flights),
     )
 
 

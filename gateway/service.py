@@ -22,6 +22,7 @@ from gateway.enforcement.background import Background
 from gateway.http.door import Door
 from gateway.http.exposure import check_exposure, is_loopback, split_listen
 from gateway.http.files import Files
+from gateway.http.hold import Holding, HoldLimits
 from gateway.http.listener import Listener
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
@@ -69,6 +70,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         background = Background()
         stack.push_async_callback(background.close)
         files = Files(core.delivery, core.recording, metrics, stalled_s=settings.server.stalled_s)
+        holding = _holding(settings, core, files, metrics)
         door = Door(
             core.dialect,
             identifier,
@@ -76,6 +78,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             core.admission,
             core.recording,
             Views(files, core.dialect, core.admission, core.delivery, core.recording),
+            holding,
             ops,
             metrics,
             trusted,
@@ -92,6 +95,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             yield url
         finally:
             ops.draining = True
+            holding.stop()
 
 
 def told_to_end() -> asyncio.Event:
@@ -107,6 +111,11 @@ def _runner(door: Door, settings: Settings) -> web.ServerRunner:
     listener = Listener(door.handle, door.malformed, stalled_s=settings.server.stalled_s)
     # aiohttp waits that long for handlers to end, then as long again before it cancels them.
     return web.ServerRunner(listener, shutdown_timeout=settings.server.drain_s / 2)
+
+
+def _holding(settings: Settings, core: Core, files: Files, metrics: Metrics) -> Holding:
+    limits = HoldLimits(hold_s=settings.delivery.hold_s, clients=settings.delivery.hold_clients)
+    return Holding(core.dialect, core.admission, core.beginnings, core.delivery, files, core.recording, metrics, limits)
 
 
 async def _ledger_check(core: Core) -> str:

@@ -87,6 +87,13 @@ class Scanning(_Section):
     memory_bytes: int = Field(1024**3, ge=64 * 1024**2)
 
 
+class Delivery(_Section):
+    """How long a client is held while a file is judged that cannot be judged in part (0: not at all), and how many."""
+
+    hold_s: float = Field(1800.0, ge=0, le=2000)
+    hold_clients: int = Field(256, ge=1, le=10_000)
+
+
 class Jwt(_Section):
     """Tokens signed by an identity provider. Switched on by `issuer`."""
 
@@ -142,6 +149,7 @@ class Settings(_Section):
     upstream: Upstream = Upstream()
     policy: Policy = Policy()
     scanning: Scanning = Scanning()
+    delivery: Delivery = Delivery()
     identity: Identity = Identity()
     limits: Limits = Limits()
     ledger: Ledger = Ledger()

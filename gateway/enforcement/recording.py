@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gateway.domain.artifact import Artifact
 from gateway.domain.decision import Decision
 from gateway.domain.evidence import ScanReport
 from gateway.domain.outcome import Refusal
@@ -15,7 +16,7 @@ from gateway.domain.request import HubRequest
 from gateway.enforcement.background import Background
 from gateway.enforcement.context import Granted, GrantedFile, RequestContext
 from gateway.enforcement.folding import DeliveryFold, RefusalFold
-from gateway.enforcement.record_parts import evidence, of_decision, of_refusal
+from gateway.enforcement.record_parts import evidence, of_decision, of_hold, of_refusal
 from gateway.enforcement.redacting import redacted
 from gateway.ports import Ledger
 
@@ -209,6 +210,29 @@ class Recording:
             await self._ledger.record(record, Durability.WRITTEN)
         else:
             self._ranges.add(record)
+
+    async def held(
+        self, context: RequestContext, request: HubRequest, artifact: Artifact, most_bytes: int
+    ) -> None:
+        """Record durably that a client is held: the first `most_bytes` may leave before the decision (design §6.4)."""
+        record = dataclasses.replace(
+            self._base(context, request), span=(0, most_bytes), note="held", **of_hold(artifact, most_bytes)
+        )
+        await self._ledger.record(record, Durability.DURABLE)
+
+    async def hold_cut(
+        self, context: RequestContext, request: HubRequest, artifact: Artifact, sent_bytes: int, note: str
+    ) -> None:
+        """Record how a hold ended that no grant followed, and how many bytes had left."""
+        record = dataclasses.replace(
+            self._base(context, request),
+            kind=RecordKind.DELIVERY,
+            bytes_delivered=sent_bytes,
+            span=(0, sent_bytes),
+            note=f"hold cut: {note}",
+            **of_hold(artifact, sent_bytes),
+        )
+        await self._ledger.record(record, Durability.WRITTEN)
 
     async def event(self, note: str, **extra: Any) -> None:
         """Record something that is no answer: an integrity event, a start, an administrative act."""

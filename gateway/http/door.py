@@ -24,6 +24,7 @@ from gateway.enforcement.background import Background
 from gateway.enforcement.context import GrantedFile, GrantedListing, GrantedPage, RequestContext
 from gateway.enforcement.recording import Recording
 from gateway.http.errors import guarded
+from gateway.http.hold import Holding
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
 from gateway.http.page import refusal_page, wants_page
@@ -54,6 +55,7 @@ class Door:
         admission: Admission,
         recording: Recording,
         views: Views,
+        holding: Holding,
         ops: Ops,
         metrics: Metrics,
         trusted: Sequence[Network],
@@ -65,6 +67,7 @@ class Door:
         self._admission = admission
         self._recording = recording
         self._views = views
+        self._holding = holding
         self._ops = ops
         self._metrics = metrics
         self._trusted = tuple(trusted)
@@ -183,6 +186,8 @@ class Door:
                 return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
             case GrantedPage():
                 return _plain(self._dialect.found(asked, granted.rows, granted.cursor))
+            case Pending() if (held := await self._holding.answer(request, context, asked, granted)) is not None:
+                return held
             case _:
                 return self._refusal(request, asked, context.method, granted)
 

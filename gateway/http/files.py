@@ -98,7 +98,28 @@ class Files:
                 blob = _read_small(opened.fd, size)
                 self._small.put(granted.sha256, blob)
                 return await self._send_bytes(context, body, blob[span.start : span.end])
-            return await self._send_file(request, context, body, opened)
+            response = web.StreamResponse(status=body.status, headers=body.headers)
+            response.headers["X-Request-Id"] = context.request_id
+            response.headers[hdrs.SERVER] = "model-gateway"
+            response.content_length = span.length
+            await response.prepare(request)
+            await self._send_file(request, context, body, opened, response)
+            return response
+
+    async def carry_on(
+        self,
+        request: web.BaseRequest,
+        context: RequestContext,
+        granted: GrantedFile,
+        opened: OpenFile,
+        response: web.StreamResponse,
+        sent_bytes: int,
+    ) -> None:
+        """Send the rest of a whole file of which `sent_bytes` left in a hold, on the same answer, and record it all."""
+        span = Span(0, granted.artifact.entry.size_bytes)
+        body = _Body(granted, span, 200, response.headers)
+        self._metrics.bytes_delivered.inc(sent_bytes)
+        await self._send_file(request, context, body, opened, response, sent_bytes)
 
     async def _opened(self, stack: AsyncExitStack, context: RequestContext, body: _Body) -> OpenFile | OpenBytes:
         """The open bytes, of which the first may leave: trouble up to here still has words.
@@ -127,18 +148,19 @@ class Files:
         return web.Response(status=body.status, headers=body.headers, body=data)
 
     async def _send_file(
-        self, request: web.BaseRequest, context: RequestContext, body: _Body, opened: OpenFile
-    ) -> web.StreamResponse:
+        self,
+        request: web.BaseRequest,
+        context: RequestContext,
+        body: _Body,
+        opened: OpenFile,
+        response: web.StreamResponse,
+        already_bytes: int = 0,
+    ) -> None:
         span = body.span
-        response = web.StreamResponse(status=body.status, headers=body.headers)
-        response.headers["X-Request-Id"] = context.request_id
-        response.headers[hdrs.SERVER] = "model-gateway"
-        response.content_length = span.length
-        await response.prepare(request)
         sending, note = Sending(request, response, self._stalled_s), "the gateway stopped"
         available = opened.available if opened.fill is not None else None
         try:
-            await sending.run(opened.fd, span.start, span.end, available)
+            await sending.run(opened.fd, span.start + already_bytes, span.end, available)
             await response.write_eof()
             note = ""
         except ClientGone as gone:
@@ -152,8 +174,7 @@ class Files:
             if note:
                 reset(request.transport)
             self._metrics.bytes_delivered.inc(sending.sent)
-            await self._delivered(request, context, body, sending.sent, note)
-        return response
+            await self._delivered(request, context, body, already_bytes + sending.sent, note)
 
     async def _delivered(
         self, request: web.BaseRequest, context: RequestContext, body: _Body, sent: int, note: str

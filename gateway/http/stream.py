@@ -85,6 +85,14 @@ def reset(transport: asyncio.Transport | None) -> None:
     transport.abort()
 
 
+def cut(transport: asyncio.Transport | None) -> None:
+    """End a connection early without a reset: whoever knows the promised length sees that bytes are missing.
+
+    huggingface_hub from 1.19 on asks again in the same call after such an end, and not after a reset."""
+    if transport is not None:
+        transport.close()
+
+
 class _Sendfile:
     """os.sendfile on a duplicate of the transport's socket, once the transport's own buffer is empty."""
 

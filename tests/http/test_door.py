@@ -12,6 +12,7 @@ from gateway.clock import SystemClock
 from gateway.enforcement.background import Background
 from gateway.http.door import BODY_BYTES, Door
 from gateway.http.files import Files
+from gateway.http.hold import Holding
 from gateway.http.listener import Listener
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
@@ -30,12 +31,14 @@ FILE = "/demo/good-torch/resolve/main/pytorch_model.bin"
 async def open_door(core, **limits):
     """The gateway's own door on a free port."""
     background, metrics = Background(), Metrics()
-    views = Views(Files(core.delivery, core.recording, metrics), core.dialect, core.admission, core.delivery, core.recording)
+    files = Files(core.delivery, core.recording, metrics)
+    views = Views(files, core.dialect, core.admission, core.delivery, core.recording)
+    holding = Holding(core.dialect, core.admission, core.beginnings, core.delivery, files, core.recording, metrics)
     door = Door(
         core.dialect,
         CompositeIdentifier([], anonymous=AnonymousIdentifier(), how_to="ask", hub_token_is_anonymous=False),
         RateLimiter(SystemClock(), subject=limits.get("subject"), address=limits.get("address")),
-        core.admission, core.recording, views, Ops({}, metrics), metrics, (), background,
+        core.admission, core.recording, views, holding, Ops({}, metrics), metrics, (), background,
     )  # fmt: skip
     runner = aiohttp.web.ServerRunner(Listener(door.handle, door.malformed))
     await runner.setup()
