@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from gateway.clock import Clock, SystemClock
+from gateway.domain.request import RequestKind
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.background import Background, SingleFlight
 from gateway.enforcement.batching import BatchedEngine
@@ -28,6 +29,7 @@ from gateway.enforcement.forwarding import Forwarding
 from gateway.enforcement.gathering import Gathering
 from gateway.enforcement.integrity import Integrity
 from gateway.enforcement.memory import DecisionMemory
+from gateway.enforcement.objects import Objects
 from gateway.enforcement.recording import Recording
 from gateway.enforcement.reports import Reports
 from gateway.enforcement.resolving import Resolving
@@ -55,9 +57,13 @@ from gateway.stores.quota import Limits as StoreLimits
 
 # The newest rows kept of what can be had again; first sights, learnt digests and blocks are kept for ever.
 KEPT_ROWS = {
-    "ref": 200_000, "withheld": 200_000, "snapshot": 20_000, "decision": 1_000_000, "report": 1_000_000,
+    "ref": 200_000,
+    "withheld": 200_000,
+    "snapshot": 20_000,
+    "decision": 1_000_000,
+    "report": 1_000_000,
     "input": 1_000_000,
-}  # fmt: skip
+}
 FACTS_BYTES = 8 << 30  # a stranger's listings are long: they must not take the disk from the ledger
 
 
@@ -184,6 +190,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         lambda: a.generation.value,
         with_origin=origin,
     )
+    admission.assembled[RequestKind.LFS_BATCH] = Objects(admission, recording).admit
     return Core(
         dialect,
         admission,

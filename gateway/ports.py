@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from gateway.domain.artifact import Artifact, FileEntry, Repo, RepoType, Span
 from gateway.domain.decision import Decision, Query
 from gateway.domain.evidence import ScanReport, Snapshot
+from gateway.domain.objects import JudgedObject
 from gateway.domain.outcome import Refusal
 from gateway.domain.record import Durability, Record
 from gateway.domain.request import HubRequest
@@ -263,10 +264,6 @@ class Words(Protocol):
         """
         ...
 
-    def found(self, request: HubRequest, rows: Sequence[FoundRow], cursor: str) -> Rendering:
-        """SEARCH: the rows, and a link of our own to the page behind `cursor` ("" for none)."""
-        ...
-
     def pointer(self, artifact: Artifact) -> Rendering:
         """RAW of an allowed LFS file: the text that git keeps in its place.
 
@@ -276,6 +273,14 @@ class Words(Protocol):
 
     def page(self, artifact: Artifact, sha256: str, decision: Decision) -> Rendering:
         """BLOB: a page for people about an allowed file, whose judged bytes have this digest."""
+        ...
+
+    def found(self, request: HubRequest, rows: Sequence[FoundRow], cursor: str) -> Rendering:
+        """SEARCH: the rows, and a link of our own to the page behind `cursor` ("" for none)."""
+        ...
+
+    def batch(self, objects: Sequence[JudgedObject]) -> Rendering:
+        """LFS_BATCH: each object with an address of our own, or its refusal."""
         ...
 
     def local(self, request: HubRequest, subject: Subject) -> Rendering:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,14 +21,14 @@ from gateway.domain.decision import Decision, DecisionScope, Effect, Reason
 from gateway.domain.errors import GatewayError, UpstreamNotFound
 from gateway.domain.outcome import Absence, Denial, Pending, Refusal, Refused
 from gateway.domain.request import OF_FILE, HubRequest, RequestKind
-from gateway.enforcement.context import Granted, GrantedFile, GrantedListing, GrantedPage, RequestContext
+from gateway.enforcement.context import Assembled, Granted, GrantedFile, GrantedListing, RequestContext
 from gateway.enforcement.deciding import Deciding
 from gateway.enforcement.forwarding import Forwarding
 from gateway.enforcement.gathering import Gathering
 from gateway.enforcement.judging import Answer, Judging
 from gateway.enforcement.memory import HotMemory
 from gateway.enforcement.recording import Recording, grant_of
-from gateway.enforcement.refusing import Progress, pending, refusal_for, refused_revision
+from gateway.enforcement.refusing import Progress, pending, refusal_for, refused_protocol, refused_revision
 from gateway.enforcement.resolving import Resolving
 from gateway.enforcement.searching import Searching
 
@@ -39,10 +39,13 @@ COMMIT_TTL_S = 600.0  # a commit never moves, but facts about its repo do (resol
 ANONYMOUS_ACCESS = "anonymous"  # as in `ports.Resolved`
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
+Assembler = Callable[[RequestContext, HubRequest], Awaitable[Assembled | Granted | Refusal]]
+
 
 class Admission:
     """`tombstone_ref` names the refused ref behind an invented commit, else None; `generation` counts every change;
-    `with_origin`: decisions depend on client and address too."""
+    `with_origin`: decisions depend on client and address too. `assembled` are the kinds whose answer is put together
+    from several: each part comes back in here."""
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Admission:
         *,
         with_origin: bool = False,
     ) -> None:
+        self.assembled: dict[RequestKind, Assembler] = {}
         self._with_origin = with_origin
         self._resolving = resolving
         self._deciding = deciding
@@ -70,10 +74,12 @@ class Admission:
         self._generation = generation
         self.hot: HotMemory[Answer] = HotMemory(generation)
 
-    async def admit(self, context: RequestContext, request: HubRequest) -> Granted | GrantedPage | Refusal:
+    async def admit(self, context: RequestContext, request: HubRequest) -> Granted | Assembled | Refusal:
         """Judge, record, and only then answer. Raises LedgerError alone: what cannot be recorded is not served."""
         if request.kind is RequestKind.SEARCH:
             return await self._searching.admit(context, request)
+        if (assembler := self.assembled.get(request.kind)) is not None:
+            return await assembler(context, request)
         asker = context.asker(with_origin=self._with_origin)
         key = (asker, request.kind, request.repo, request.ref, request.path, _query_key(request))
         if (hot := self.hot.get(key)) is not None:
@@ -105,6 +111,8 @@ class Admission:
     async def _judge(self, context: RequestContext, request: HubRequest, progress: Progress) -> Answer:
         if request.kind is RequestKind.WRITE:
             return Answer(Refused(403, "route/read-only", "this gateway is read-only: publish to the hub itself"))
+        if request.kind is RequestKind.GIT:
+            return Answer(refused_protocol(request))
         assert request.repo is not None
         if (refused := self._tombstone_ref(request.repo, request.ref)) is not None:
             return await self._judge_tombstone(context, replace(request, ref=refused), progress)
@@ -120,6 +128,8 @@ class Admission:
         if (refusal := refused_revision(decided.decision, commit)) is not None:
             return Answer(refusal, (decided,))
         match request.kind:
+            case RequestKind.OBJECT if request.path:
+                return await self._judging.file(context, request.path, known, decided, progress)
             case kind if kind in OF_FILE:
                 return await self._judging.file(context, request.path, known, decided, progress)
             case RequestKind.XET_TOKEN:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gateway.domain.artifact import Artifact
 from gateway.domain.decision import Decision
 from gateway.domain.evidence import JudgedSpan, Snapshot
+from gateway.domain.objects import JudgedObject
 from gateway.domain.subject import Client, Subject
 from gateway.ports import FoundRow
 
@@ -63,4 +64,12 @@ class GrantedPage:
     cursor: str
 
 
+@dataclass(frozen=True, slots=True)
+class GrantedBatch:
+    """The objects of an LFS batch, each with its file or its own refusal."""
+
+    objects: tuple[JudgedObject, ...]
+
+
 Granted = GrantedFile | GrantedListing
+Assembled = GrantedPage | GrantedBatch

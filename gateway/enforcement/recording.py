@@ -12,7 +12,7 @@ from gateway.domain.decision import Decision
 from gateway.domain.evidence import ScanReport
 from gateway.domain.outcome import Refusal
 from gateway.domain.record import Durability, Record, RecordKind
-from gateway.domain.request import HubRequest
+from gateway.domain.request import HubRequest, RequestKind
 from gateway.enforcement.background import Background
 from gateway.enforcement.context import Granted, GrantedFile, RequestContext
 from gateway.enforcement.folding import DeliveryFold, RefusalFold
@@ -106,7 +106,8 @@ class Recording:
             extra=evidence(reports, revision_decision),
         )
         big = context.method == "GET" and isinstance(granted, GrantedFile) and grant.size_bytes > DURABLE_DELIVERY_BYTES
-        await self._ledger.record(record, Durability.WRITTEN if remembered and not big else Durability.DURABLE)
+        lasting = big or request.kind is RequestKind.OBJECT  # an address that is handed out
+        await self._ledger.record(record, Durability.WRITTEN if remembered and not lasting else Durability.DURABLE)
 
     async def decided(self, context: RequestContext, request: HubRequest, decision: Decision, commit: str) -> None:
         """Record the decision on a revision behind that on one of its files, whose record comes next and is durable:

@@ -21,7 +21,7 @@ from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.subject import ANONYMOUS, Client, Subject
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.background import Background
-from gateway.enforcement.context import GrantedFile, GrantedListing, GrantedPage, RequestContext
+from gateway.enforcement.context import GrantedBatch, GrantedFile, GrantedListing, GrantedPage, RequestContext
 from gateway.enforcement.recording import Recording
 from gateway.http.errors import guarded
 from gateway.http.hold import Holding
@@ -184,6 +184,8 @@ class Door:
                 return await self._views.answer(request, context, asked, granted, rendering)
             case GrantedListing():
                 return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
+            case GrantedBatch():
+                return _plain(self._dialect.batch(granted.objects))
             case GrantedPage():
                 return _plain(self._dialect.found(asked, granted.rows, granted.cursor))
             case Pending() if (held := await self._holding.answer(request, context, asked, granted)) is not None:

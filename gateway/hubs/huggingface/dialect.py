@@ -9,10 +9,11 @@ from gateway.domain.artifact import Artifact, Repo
 from gateway.domain.decision import Decision
 from gateway.domain.evidence import Snapshot
 from gateway.domain.explaining import Explaining
+from gateway.domain.objects import JudgedObject
 from gateway.domain.outcome import Absence, Refusal
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.subject import Subject, SubjectKind
-from gateway.hubs.huggingface import commits, grammar, refusals
+from gateway.hubs.huggingface import commits, grammar, lfs, refusals
 from gateway.hubs.huggingface.files import file_headers
 from gateway.hubs.huggingface.listing import UnknownFolder, json_answer, listing_value
 from gateway.hubs.huggingface.page import file_page
@@ -42,7 +43,6 @@ class HuggingFaceDialect:
         self._explaining = Explaining(public_url.rstrip("/"), contact)
         self._public_url = public_url.rstrip("/")
         self._tombstone = Tombstone(tombstone_key)
-        self._public_url = public_url.rstrip("/")
         self._scrub = Scrub(public_url, tuple({*HUB_ORIGINS, *upstream_origins}))
 
     def parse(self, method: str, raw_target: str, content_type: str = "", body: bytes = b"") -> HubRequest:
@@ -84,6 +84,10 @@ class HuggingFaceDialect:
         """A page of a search, with a link of our own to the next."""
         link = (("Link", next_link(self._public_url, request, cursor)),) if cursor else ()
         return json_answer([row_json(request, row, self._scrub) for row in rows], headers=link)
+
+    def batch(self, objects: Sequence[JudgedObject]) -> Rendering:
+        """The answer to an LFS batch."""
+        return lfs.batch(self._public_url, objects, self._explaining)
 
     def local(self, request: HubRequest, subject: Subject) -> Rendering:
         """WHOAMI, TELEMETRY and HARNESSES, answered here; the hub never hears of them."""

@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.domain.artifact import Repo, RepoType
-from gateway.domain.outcome import Refusal, Refused
+from gateway.domain.explaining import UNEXPLAINED, Explaining
+from gateway.domain.outcome import Refusal
 from gateway.domain.request import HubRequest
 from gateway.hubs.huggingface import lfs
-from gateway.hubs.huggingface.plain import Plain, plainly, text_answer
-from gateway.hubs.huggingface.words import one_line
+from gateway.hubs.huggingface.plain import plainly, text_answer
 from gateway.ports import Rendering
 
 SERVICES: Final = frozenset({"git-upload-pack", "git-receive-pack"})
@@ -39,14 +39,12 @@ def is_push(request: HubRequest) -> bool:
     return "git-receive-pack" in (request.path, *request.query.get("service", ()))
 
 
-def refusal(request: HubRequest, refused: Refusal) -> Rendering:
+def refusal(request: HubRequest, refused: Refusal, explaining: Explaining = UNEXPLAINED) -> Rendering:
     """The refusal as git prints it, `remote: …`: with what to do instead."""
     if request.path.startswith(_LFS):
-        return lfs.refusal(request, refused)
-    plain = plainly(refused)
-    if isinstance(refused, Refused) and request.repo is not None and not is_push(request):
-        plain = Plain(plain.status, one_line(f"{plain.line}. Next step: {advice(request.repo)}"), plain.headers)
-    return text_answer(plain)
+        return lfs.refusal(request, refused, explaining)
+    is_read = request.repo is not None and not is_push(request)
+    return text_answer(plainly(refused, explaining, advice(request.repo) if request.repo and is_read else ""))
 
 
 def advice(repo: Repo) -> str:

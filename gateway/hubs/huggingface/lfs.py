@@ -16,6 +16,7 @@ import orjson
 
 from gateway.domain.artifact import Artifact
 from gateway.domain.errors import UnroutableRequest
+from gateway.domain.explaining import UNEXPLAINED, Explaining
 from gateway.domain.objects import JudgedObject
 from gateway.domain.outcome import Refusal
 from gateway.domain.request import HubRequest
@@ -110,17 +111,18 @@ def _named(item: Any) -> str:
     return f"{oid}:{size}"
 
 
-def batch(public_url: str, objects: Sequence[JudgedObject]) -> Rendering:
+def batch(public_url: str, objects: Sequence[JudgedObject], explaining: Explaining = UNEXPLAINED) -> Rendering:
     """The answer to a download: each object with its own address at this gateway, or with its own refusal."""
-    return _json(200, {"transfer": "basic", "hash_algo": "sha256", "objects": [_row(public_url, o) for o in objects]})
+    rows = [_row(public_url, judged, explaining) for judged in objects]
+    return _json(200, {"transfer": "basic", "hash_algo": "sha256", "objects": rows})
 
 
-def _row(public_url: str, judged: JudgedObject) -> dict[str, Any]:
+def _row(public_url: str, judged: JudgedObject, explaining: Explaining) -> dict[str, Any]:
     row: dict[str, Any] = {"oid": judged.sha256, "size": judged.size_bytes}
     if judged.artifact is not None:
         row["actions"] = {"download": {"href": href(public_url, judged.artifact)}}
     elif judged.refusal is not None:
-        plain = plainly(judged.refusal)
+        plain = plainly(judged.refusal, explaining)
         row["error"] = {"code": plain.status, "message": plain.line}
     return row
 
@@ -131,9 +133,9 @@ def href(public_url: str, artifact: Artifact) -> str:
     return f"{public_url}/{repo.type.prefix}{repo.id}/resolve/{artifact.commit}/{quote(artifact.path, safe='/')}"
 
 
-def refusal(_request: HubRequest, refused: Refusal) -> Rendering:
+def refusal(_request: HubRequest, refused: Refusal, explaining: Explaining = UNEXPLAINED) -> Rendering:
     """The refusal of a whole batch, or of a route of git-lfs that is not served."""
-    plain = plainly(refused)
+    plain = plainly(refused, explaining)
     return _json(plain.status, {"message": plain.line}, plain)
 
 

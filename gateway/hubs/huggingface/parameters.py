@@ -13,8 +13,7 @@ import orjson
 
 from gateway.domain.errors import UnroutableRequest
 from gateway.domain.request import RequestKind
-from gateway.hubs.huggingface import search
-from gateway.hubs.huggingface import commits
+from gateway.hubs.huggingface import commits, git, lfs, search
 from gateway.hubs.huggingface.encoding import check_path, decode_fields
 
 MAX_BODY_BYTES: Final = 1 << 20
@@ -43,6 +42,7 @@ _KNOWN: Final[Mapping[RequestKind, Mapping[str, Callable[[list[str]], tuple[str,
     RequestKind.REFS: {"include_prs": _flag},
     RequestKind.COMMITS: commits.FIELDS,
     RequestKind.SEARCH: search.FIELDS,
+    RequestKind.GIT: {"service": git.service},
 }
 
 
@@ -72,7 +72,10 @@ def read_paths(content_type: str, body: bytes) -> Query:
 
 
 # The kinds whose POST has a body, and who reads it. Each raises UnroutableRequest.
-BODIES: Final[Mapping[RequestKind, Callable[[str, bytes], Query]]] = {RequestKind.PATHS_INFO: read_paths}
+BODIES: Final[Mapping[RequestKind, Callable[[str, bytes], Query]]] = {
+    RequestKind.PATHS_INFO: read_paths,
+    RequestKind.LFS_BATCH: lfs.read_batch,
+}
 
 
 def _known(kind: RequestKind, fields: list[tuple[str, str]]) -> Query:

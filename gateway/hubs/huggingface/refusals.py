@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never
 
 from gateway.domain.decision import DecisionScope
 from gateway.domain.explaining import UNEXPLAINED, Explaining
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
-from gateway.hubs.huggingface import invented
+from gateway.hubs.huggingface import git, invented, lfs
 from gateway.hubs.huggingface.files import file_headers, invented_headers
 from gateway.hubs.huggingface.listing import json_answer
 from gateway.hubs.huggingface.tombstone import Tombstone
 from gateway.hubs.huggingface.words import denial_line, is_identity_refusal, one_line, see
 from gateway.ports import Rendering
 
+# Programs that are no client of the hub's API, and so know none of its forms.
+OTHER_WORDS: Final[Mapping[RequestKind, Callable[[HubRequest, Refusal, Explaining], Rendering]]] = {
+    RequestKind.GIT: git.refusal,
+    RequestKind.LFS_BATCH: lfs.refusal,
+}
 ERROR_CODES = {"repo": "RepoNotFound", "revision": "RevisionNotFound", "entry": "EntryNotFound"}
 XET_ADVICE = (
     "Xet transfers are not served here: set HF_HUB_DISABLE_XET=1, or delete trees/<commit>.json in the cache "
@@ -31,6 +37,8 @@ def render(
     explaining: Explaining = UNEXPLAINED,
 ) -> Rendering:
     """The answer for one refusal; `request` is None where no route was recognised."""
+    if request is not None and (words := OTHER_WORDS.get(request.kind)) is not None:
+        return words(request, refusal, explaining)
     match refusal:
         case Denial():
             return _denial(request, method, refusal, tombstone, explaining)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.domain.request import RequestKind
+from gateway.hubs.huggingface import git
 
 READ: Final = frozenset({"GET", "HEAD"})
 POST: Final = frozenset({"POST"})
@@ -50,6 +51,10 @@ ROUTES: Final = (
     Route(RequestKind.XET_TOKEN, READ, "/api/{type}/{repo}/xet-read-token/{rev}"),
     Route(RequestKind.WRITE, READ, "/api/{type}/{repo}/xet-write-token/{rev}"),
     Route(RequestKind.SEARCH, READ, "/api/{type}"),
+    Route(RequestKind.GIT, READ | POST, "/{prefix}{repo}/{git}"),
+    Route(RequestKind.GIT, READ | POST, "/{prefix}{repo}.git/{git}"),
+    Route(RequestKind.LFS_BATCH, POST, "/{prefix}{repo}/info/lfs/objects/batch", has_query=False),
+    Route(RequestKind.LFS_BATCH, POST, "/{prefix}{repo}.git/info/lfs/objects/batch", has_query=False),
     Route(RequestKind.WHOAMI, READ, "/api/whoami-v2"),
     Route(RequestKind.HARNESSES, READ, "/api/agent-harnesses"),
     Route(RequestKind.TELEMETRY, READ, "/api/telemetry/{path}"),
@@ -68,6 +73,7 @@ _PLACEHOLDERS: Final[Mapping[str, str]] = {
     "{rev}": "(?P<rev>[^/]+)",
     "{commit}": "(?P<rev>[0-9a-f]{40})",
     "{path}": "(?P<path>.+)",
+    "{git}": f"(?P<path>{git.PATHS})",
 }
 _REPOS: Final = (f"(?P<repo>[^/]+/{_NAME})", "(?P<repo>[^/]+)")
 

@@ -126,4 +126,4 @@ def test_a_wait_says_how_long():
 def test_git_lfs_reads_a_message():
     status, headers, body = refuse(Refused(404, "route/git-lfs", "no locks"), path="info/lfs/locks/verify")
     assert (status, headers["Content-Type"]) == (404, "application/vnd.git-lfs+json")
-    assert body == '{"message":"no locks (route/git-lfs)"}'
+    assert body == '{"message":"no locks (route/git-lfs)."}'

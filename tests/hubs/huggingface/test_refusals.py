@@ -14,6 +14,7 @@ from gateway.domain.decision import DecisionScope, Effect, Reason
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refused
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.hubs.huggingface.dialect import HuggingFaceDialect
+from gateway.hubs.huggingface.refusals import OTHER_WORDS
 from tests.hubs.huggingface.hub_world import model
 
 KEY = b"k" * 32
@@ -76,7 +77,7 @@ def test_no_hostile_text_breaks_a_header(text, method, kind):
     ):
         rendering = DIALECT.refuse(request(kind, path=text), method, refusal)
         assert is_safe(rendering)
-        if rendering.body and rendering.status != 200:
+        if rendering.body and rendering.status != 200 and kind not in OTHER_WORDS:
             assert set(json.loads(rendering.body)) == {"error"}
 
 
@@ -344,7 +345,7 @@ def test_pending_never_says_to_come_back_at_once():
         (Absence("entry", "gone"), "EntryNotFound", False),
     ],
 )
-@pytest.mark.parametrize("kind", list(RequestKind))
+@pytest.mark.parametrize("kind", [k for k in RequestKind if k not in OTHER_WORDS])
 def test_absence_in_the_hubs_own_words(absence, code, has_commit, kind):
     rendering, headers = refuse(request(kind), "GET", absence)
     assert (rendering.status, headers["X-Error-Code"]) == (404, code)
