@@ -16,6 +16,10 @@ FACTS = (
 )  # fmt: skip
 _CLI = ("cli-download", "cli-download-file", "cli-cache", "cli-whoami", "cli-missing", "cli-gated")
 _HUB = (*FILES, *FACTS)
+_LOADS = (
+    "load-config", "load-tokenizer", "load-model", "load-shards", "load-pipeline", "load-again", "no-fallback",
+)  # fmt: skip
+_MODELS = ("{python}", "{drivers}/models.py")
 _DRIVER = ("{python}", "{drivers}/hub.py")
 
 
@@ -51,4 +55,10 @@ CLIENTS = (
     _cli("1.0", "hf 1.0.1", "hub-1.0", "hf"),
     _cli("1", "hf 1.33.0", "hub-1", "hf", "cli-verify", "cli-search", "cli-info"),
     _cli("2", "hf 2.4.0", "hub-2", "hf", "cli-verify", "cli-search", "cli-info"),
+    Client("transformers-4", "transformers 4.57.6", "models", _MODELS, _LOADS, "hub-0.36", also="models"),
+    Client("transformers-5", "transformers 5.24.0", "models", _MODELS, _LOADS, "models"),
+    Client("diffusers", "diffusers 0.42.1", "models", _MODELS, ("diffusers-pipeline", "diffusers-model"), "models"),
+    Client("sentences", "sentence-transformers 6.2.0", "models", _MODELS, ("load-sentences",), "models"),
+    Client("datasets", "datasets 5.2.0", "models", _MODELS, ("data-csv", "data-parquet", "data-files", "data-streaming"), "models"),
+    Client("tokenizers", "tokenizers", "models", _MODELS, ("tokenizer",), "models"),
 )  # fmt: skip

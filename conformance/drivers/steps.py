@@ -75,7 +75,9 @@ def child(code, *arguments, **env):
         env={**os.environ, **env},
         check=False,
     )
-    assert done.returncode == 0, done.stderr.strip().splitlines()[-1:] or f"exit code {done.returncode}"
+    last = done.stderr.rsplit("Traceback (most recent call last):", 1)[-1]
+    words = "\n".join(line for line in last.splitlines() if line and not line.startswith("  "))
+    assert done.returncode == 0, words or f"exit code {done.returncode}"
     return done.stdout
 
 
