@@ -30,7 +30,7 @@ class Token:
 
     @property
     def kind(self) -> str:
-        if self.value.startswith("mgw_"):
+        if self.value.startswith(("mgw_", "hf_mgw_")):  # the latter for the npm client, which sends no other
             return GATEWAY
         if self.value.startswith(("hf_", "api_org_")):
             return HUB

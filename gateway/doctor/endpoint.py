@@ -51,7 +51,7 @@ def read_endpoint(text: str) -> Endpoint | None:
     try:
         parts = urlsplit(text.strip())
         scheme, host = parts.scheme.lower(), parts.hostname or ""
-        port = parts.port or {"http": 80, "https": 443}.get(scheme, 0)
+        port = {"http": 80, "https": 443}.get(scheme, 0) if parts.port is None else parts.port
     except ValueError:
         return None
     if scheme not in {"http", "https"} or not host or not port or any(not c.isprintable() or c in " '\"" for c in host):

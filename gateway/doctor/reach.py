@@ -119,7 +119,7 @@ def _identified(reach: Reach, health: Answer) -> Check:
         found = f"{reach.endpoint} answers like a gateway, as {server[:80]!r}: something stands in front of it."
         return warn("endpoint/gateway", found, "Nothing, if your gateway has a proxy in front.")
     if server == SERVER:
-        found = f"{reach.endpoint} is a model-gateway, but its /health answers {health.status} there."
+        found = f"{reach.endpoint} is a model-gateway, but does not answer /health (status {health.status})."
         return fail("endpoint/gateway", found, "Correct the path in HF_ENDPOINT.")
     found = f"{reach.endpoint} is no gateway: its /health answers {health.status}, as {server[:80]!r}."
     return fail("endpoint/gateway", found, _ASK)

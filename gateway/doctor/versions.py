@@ -50,7 +50,7 @@ def _environment(around: Surroundings, python: str, named: bool) -> Iterator[Che
     where = python if named else "This Python"
     try:
         found = _installed(around, python)
-    except (OSError, ValueError, subprocess.SubprocessError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, subprocess.SubprocessError):
         yield unknown("version/python", f"{where} could not be asked what it has installed.", "Name another --python.")
         return
     if "huggingface_hub" not in found:
@@ -62,7 +62,7 @@ def _environment(around: Surroundings, python: str, named: bool) -> Iterator[Che
 
 
 def _installed(around: Surroundings, python: str) -> dict[str, str]:
-    """Library to version. Raises OSError, ValueError, subprocess.SubprocessError."""
+    """Library to version. Raises OSError, SubprocessError, or whatever an answer that is not ours leads to."""
     done = subprocess.run(
         [python, "-c", _ASK], capture_output=True, timeout=START_S, check=True, cwd=around.cwd, env=dict(around.env)
     )
