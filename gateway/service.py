@@ -27,6 +27,7 @@ from gateway.http.listener import Listener
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
 from gateway.http.peers import networks
+from gateway.http.prefix import Prefix
 from gateway.http.views import Views
 from gateway.identity.anonymous import AnonymousIdentifier
 from gateway.identity.chain import CompositeIdentifier
@@ -83,6 +84,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             metrics,
             trusted,
             background,
+            Prefix(settings.server.public_url),
         )
         runner = _runner(door, settings)
         await runner.setup()

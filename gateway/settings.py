@@ -33,7 +33,7 @@ class Server(_Section):
     """Where the gateway listens."""
 
     listen: str = Field("127.0.0.1:8080", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):\d{1,5}$")
-    public_url: str = Field("", pattern=r"^(https?://[^\s/?#]+)?/?$")
+    public_url: str = Field("", pattern=r"^(https?://[^\s/?#]+(/[A-Za-z0-9._~-]+)*)?/?$")
     contact: str = Field("", pattern=CONTACT, max_length=MAX_CONTACT_CHARS)
     tls_cert: str = ""
     tls_key: str = ""
@@ -201,12 +201,16 @@ def _read(config: Path) -> dict[str, Any]:
 _SHAPES: Mapping[str, str] = {
     "server.listen": "must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080",
     "server.contact": "must be an http(s):// address or an e-mail address",
-    "server.public_url": "must be http(s)://HOST[:PORT], without a path",
+    "server.public_url": "must be http(s)://HOST[:PORT][/PATH]",
     "upstream.hub": "must be a short name of a-z, 0-9 and -",
     "upstream.url": "must be http(s)://HOST[:PORT], without a path",
     "policy.profile": "must be a name of a-z, 0-9 and -",
     "policy.opa_url": "must be http(s)://HOST[:PORT], without a path",
 }
+
+
+# First segments that mean something already, to the hub or here: no prefix may take their place.
+_HUB_WORDS = ("api", "models", "datasets", "spaces", "v2", "-")
 
 
 def _sentence(error: ValidationError, config: Path | None) -> str:
@@ -226,6 +230,8 @@ def _check(settings: Settings) -> None:
     server, jwt = settings.server, settings.identity.jwt
     if bool(server.tls_cert) != bool(server.tls_key):
         mistakes.append("server.tls_cert and server.tls_key go together")
+    if urlsplit(server.public_url).path.split("/")[1:2] in [[word] for word in _HUB_WORDS]:
+        mistakes.append(f"server.public_url: its path must not begin with any of {', '.join(_HUB_WORDS)}")
     if jwt.issuer and not (jwt.jwks_file or jwt.jwks_url):
         mistakes.append("identity.jwt.issuer needs identity.jwt.jwks_file or identity.jwt.jwks_url")
     if jwt.issuer and not jwt.audience:

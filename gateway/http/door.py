@@ -29,6 +29,7 @@ from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
 from gateway.http.page import refusal_page, wants_page
 from gateway.http.peers import Network, address_of, client_of
+from gateway.http.prefix import Prefix
 from gateway.http.views import Views
 from gateway.identity.extract import extract
 from gateway.identity.ratelimit import RateLimiter
@@ -60,6 +61,7 @@ class Door:
         metrics: Metrics,
         trusted: Sequence[Network],
         background: Background,
+        prefix: Prefix | None = None,
     ) -> None:
         self._dialect = dialect
         self._identifier = identifier
@@ -72,6 +74,7 @@ class Door:
         self._metrics = metrics
         self._trusted = tuple(trusted)
         self._background = background
+        self._prefix = prefix or Prefix()
         self._readings: LRUCache[tuple[str, str], HubRequest] = LRUCache(_REMEMBERED)
         self._renderings: LRUCache[int, tuple[GrantedFile, Rendering]] = LRUCache(_REMEMBERED)
         self._log = structlog.get_logger("access").bind()  # made once: the lazy logger is made anew with each line
@@ -115,7 +118,7 @@ class Door:
         return response
 
     async def _route(self, request: web.BaseRequest, request_id: str, route: list[str]) -> web.StreamResponse:
-        target = request.raw_path
+        target = self._prefix.taken_off(request.raw_path)
         if (ops := self._ops.answer(request.method, target)) is not None:
             return await ops
         method = request.method
