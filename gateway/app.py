@@ -9,9 +9,9 @@ requests are remembered by `HotMemory`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -83,6 +83,7 @@ class Core:
     bundle: Bundle
     clock: Clock
     beginnings: Beginnings
+    circuits: Callable[[], Mapping[str, str]] = field(kw_only=True)  # upstream hosts that do not answer, and why
 
 
 def load_bundle(settings: Settings) -> Bundle:
@@ -161,10 +162,6 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
     integrity = Integrity(a.facts, reports, recording, a.clock, lambda: _raise(a.generation))
     fills = Fills(a.store, a.upstream, a.background, integrity.ended)
     resolving = _resolving(settings, a, flights)
-
-    def stamp() -> str:
-        return f"{a.engine.policy_digest}|{a.engine.data_digest}|{reports.scanner_set}"
-
     dialect = HuggingFaceDialect(
         part.hub,
         public_url,
@@ -172,10 +169,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         upstream_origins=(part.url.rstrip("/"),),
         contact=settings.server.contact,
     )
-    origin = a.bundle.reads_origin
-    withholding = Withholding(a.facts, a.clock, stamp)
-    decisions = DecisionMemory(a.facts, a.clock, stamp)
-    deciding = Deciding(a.engine, decisions, flights, a.clock, withholding=withholding, with_origin=origin)
+    deciding, withholding = _deciding(a, reports, flights)
     searching = _searching(settings, a, withholding, recording, flights)
     gathering = Gathering(reports, a.upstream, a.store, a.facts, fills, integrity, flights)
     admission = Admission(
@@ -188,7 +182,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         a.clock,
         dialect.tombstone_ref,
         lambda: a.generation.value,
-        with_origin=origin,
+        with_origin=a.bundle.reads_origin,
     )
     admission.assembled[RequestKind.LFS_BATCH] = Objects(admission, recording).admit
     return Core(
@@ -204,6 +198,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         a.bundle,
         a.clock,
         Beginnings(a.store, a.upstream, fills, flights),
+        circuits=a.upstream.circuits,
     )
 
 
@@ -218,6 +213,18 @@ def _resolving(settings: Settings, a: _Adapters, flights: SingleFlight) -> Resol
         facts_ttl_s=part.facts_ttl_s,
         max_stale=timedelta(seconds=part.max_stale_s),
     )
+
+
+def _deciding(a: _Adapters, reports: Reports, flights: SingleFlight) -> tuple[Deciding, Withholding]:
+    """And what of its decisions a search knows."""
+
+    def stamp() -> str:
+        return f"{a.engine.policy_digest}|{a.engine.data_digest}|{reports.scanner_set}"
+
+    withholding = Withholding(a.facts, a.clock, stamp)
+    memory = DecisionMemory(a.facts, a.clock, stamp)
+    origin = a.bundle.reads_origin
+    return Deciding(a.engine, memory, flights, a.clock, withholding=withholding, with_origin=origin), withholding
 
 
 def _searching(

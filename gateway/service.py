@@ -67,7 +67,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         )
         identifier = await _identifier(settings, core, anonymous, url, stack)
         metrics = Metrics()
-        ops = Ops({"ledger": lambda: _ledger_check(core), "policy": core.engine.ready}, metrics)
+        ops = Ops({"ledger": lambda: _ledger_check(core), "policy": core.engine.ready}, metrics, core.circuits)
         background = Background()
         stack.push_async_callback(background.close)
         files = Files(core.delivery, core.recording, metrics, stalled_s=settings.server.stalled_s)

@@ -54,13 +54,16 @@ class UpstreamNotFound(UpstreamError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """`timeout` tells 504 from 502."""
+    """`timeout` tells 504 from 502; `retry_after_s` when to ask again, 0 where nobody knows."""
 
     code = "upstream/unavailable"
 
-    def __init__(self, message: str, *, timeout: bool = False, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, timeout: bool = False, code: str | None = None, retry_after_s: float = 0.0
+    ) -> None:
         super().__init__(message, code=code)
         self.timeout = timeout
+        self.retry_after_s = retry_after_s
 
 
 class UpstreamRefused(UpstreamError):

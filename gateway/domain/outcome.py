@@ -52,11 +52,12 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The upstream's own trouble: 504 where it timed out, else 502."""
+    """The upstream's own trouble: 504 where it timed out, else 502. `retry_after_s` is 0 where nobody knows."""
 
     code: str
     message: str
     timeout: bool = False
+    retry_after_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

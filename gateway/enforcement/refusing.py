@@ -59,7 +59,7 @@ def refusal_for(error: GatewayError, progress: Progress) -> Refusal:
         case UpstreamThrottled() | RateLimited():
             return pending(error.code, str(error), progress, max(1, math.ceil(error.retry_after_s)))
         case UpstreamUnavailable():
-            return Failure(error.code, str(error), error.timeout)
+            return Failure(error.code, str(error), error.timeout, math.ceil(error.retry_after_s))
         case UpstreamError() | IntegrityError():
             return Failure(error.code, str(error))
         case IdentityError():

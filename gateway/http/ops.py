@@ -12,11 +12,15 @@ Check = Callable[[], Awaitable[str]]
 
 
 class Ops:
-    """`checks` name what must be well to decide; each returns "" or one sentence."""
+    """`checks` name what must be well to decide; each returns "" or one sentence. `circuits` are the upstream hosts
+    that do not answer, and why: said, but no reason not to be ready, since what was judged is served."""
 
-    def __init__(self, checks: Mapping[str, Check], metrics: Metrics) -> None:
+    def __init__(
+        self, checks: Mapping[str, Check], metrics: Metrics, circuits: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
         self._checks = dict(checks)
         self._metrics = metrics
+        self._circuits = circuits
         self.draining = False
 
     def answer(self, method: str, target: str) -> Awaitable[web.StreamResponse] | None:
@@ -43,7 +47,10 @@ class Ops:
         ready = not any(report.values())
         self._metrics.ready.set(1 if ready else 0)
         detail = {name: trouble or "ok" for name, trouble in report.items()}
+        down = [f"{host} is asked by a probe only ({cause})" for host, cause in self._circuits().items()]
+        detail["upstream"] = "; ".join(down) or "ok"
         return web.json_response({"ready": ready, "checks": detail}, status=200 if ready else 503)
 
     async def _render(self) -> web.Response:
+        self._metrics.circuits(self._circuits())
         return web.Response(body=self._metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})

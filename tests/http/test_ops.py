@@ -70,3 +70,19 @@ async def test_readiness_stands_in_the_metrics(ops, troubles):
     troubles["policy"] = "gone"
     await answered(ops, "/ready")
     assert b"gateway_ready 0.0" in (await answered(ops, "/metrics"))[1]
+
+
+async def test_an_upstream_that_does_not_answer_is_said_and_leaves_the_gateway_ready():
+    hosts = {"huggingface.co:443": "The hub cannot be reached"}
+    metrics = Metrics()
+    ops = Ops({}, metrics, lambda: hosts)
+    ready = await ops.answer("GET", "/ready")
+    assert ready.status == 200
+    assert json.loads(ready.body)["checks"]["upstream"] == (
+        "huggingface.co:443 is asked by a probe only (The hub cannot be reached)"
+    )
+    line = b'gateway_upstream_circuit_open{host="huggingface.co:443"} %s'
+    assert line % b"1.0" in (await ops.answer("GET", "/metrics")).body
+    hosts.clear()
+    assert line % b"0.0" in (await ops.answer("GET", "/metrics")).body
+    assert json.loads((await ops.answer("GET", "/ready")).body)["checks"]["upstream"] == "ok"

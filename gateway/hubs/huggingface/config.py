@@ -31,7 +31,8 @@ class UpstreamConfig:
     `token` is the gateway's own credential: sent to `endpoint` only, never shown. `allow_private` also admits
     loopback and private addresses (never link-local, multicast or reserved ones). `wait_budget_s` is the longest
     time one operation waits for a rate limit. `commit_pages` caps the walk that looks for a commit in the default
-    branch's history, `tree_pages` the pages of one listing. `connections` is per host.
+    branch's history, `tree_pages` the pages of one listing. `connections` is per host;
+    so are the `circuit_failures` in a row that make it asked by a probe only.
     """
 
     endpoint: str = "https://huggingface.co"
@@ -48,6 +49,7 @@ class UpstreamConfig:
     connections: int = 64
     listing_bytes: int = 64 << 20
     search_bytes: int = 16 << 20
+    circuit_failures: int = 5
     json_depth: int = 64
     small_file_bytes: int = 10 << 20
 

@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.domain.artifact import Artifact, Span
 from gateway.domain.errors import IntegrityError, UpstreamUnavailable
 from gateway.hubs.huggingface.answers import DELIVERY_REFUSED, PassingTrouble
+from gateway.hubs.huggingface.backoff import Patience
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.network import ANONYMOUS, GATEWAY_TOKEN, Answer, Network, translated
 from gateway.hubs.huggingface.signatures import expires_at_s
@@ -51,8 +52,8 @@ class Content:
         if span.length == 0:
             return b""
 
-        async def once() -> bytes:
-            answer = await self._ask(artifact, access, span)
+        async def once(patience: Patience) -> bytes:
+            answer = await self._ask(artifact, access, span, patience)
             body = bytearray()
             try:
                 async with aclosing(translated(answer.response)) as chunks:
@@ -66,7 +67,7 @@ class Content:
                 raise PassingTrouble("The hub's answer was cut short.")
             return bytes(body)
 
-        return await self._network.retried(self._bucket(artifact, access), once)
+        return await self._network.retried(once)
 
     @asynccontextmanager
     async def open(self, artifact: Artifact, access: str, start: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -78,33 +79,32 @@ class Content:
         if span.length == 0 and start > 0:
             yield _nothing()
             return
-        bucket = self._bucket(artifact, access)
-        answer = await self._network.retried(bucket, lambda: self._ask(artifact, access, span))
+        answer = await self._network.retried(lambda patience: self._ask(artifact, access, span, patience))
         try:
             async with aclosing(_exactly(answer, span.length)) as chunks:
                 yield chunks
         finally:
             answer.response.close()
 
-    async def _ask(self, artifact: Artifact, access: str, span: Span) -> Answer:
+    async def _ask(self, artifact: Artifact, access: str, span: Span, patience: Patience) -> Answer:
         """The response that holds exactly the span; a remembered place that no longer answers is asked for anew."""
         place = self._places.get((artifact, access))
         if place is None or place.expires_at_s <= self._clock.now().timestamp():
-            return await self._ask_hub(artifact, access, span)
+            return await self._ask_hub(artifact, access, span, patience)
         try:
-            answer = await self._send(place.url, ANONYMOUS, artifact, span, place.etag)
+            answer = await self._send(place.url, ANONYMOUS, artifact, span, place.etag, patience)
         except UpstreamUnavailable as error:
             if error.code != DELIVERY_REFUSED:
                 raise
             # The signature ran out early: only the hub can say whether the file is still there for us.
             self._places.pop((artifact, access), None)
-            return await self._ask_hub(artifact, access, span)
+            return await self._ask_hub(artifact, access, span, patience)
         return self._checked(answer, artifact, span, place.etag)
 
-    async def _ask_hub(self, artifact: Artifact, access: str, span: Span) -> Answer:
+    async def _ask_hub(self, artifact: Artifact, access: str, span: Span, patience: Patience) -> Answer:
         known = self._places.get((artifact, access))
         etag = known.etag if known else ""
-        answer = await self._send(self._url(artifact), access, artifact, span, etag)
+        answer = await self._send(self._url(artifact), access, artifact, span, etag, patience)
         try:
             for headers in answer.own_headers:
                 _check_names(artifact, headers)
@@ -117,15 +117,17 @@ class Content:
         self._remember(artifact, access, answer)
         return checked
 
-    async def _send(self, url: URL, access: str, artifact: Artifact, span: Span, etag: str) -> Answer:
+    async def _send(
+        self, url: URL, access: str, artifact: Artifact, span: Span, etag: str, patience: Patience
+    ) -> Answer:
         headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
         if span != Span(0, artifact.entry.size_bytes):
             headers["Range"] = f"bytes={span.start}-{span.end - 1}"
             if etag and not etag.startswith("W/"):
                 headers["If-Range"] = etag
-        own = self._network.guard.is_own(url)
-        bucket = "resolvers" if own else str(url.host)
-        return await self._network.send(url, access, headers, bucket=bucket, own_only=False, missing="entry")
+        return await self._network.send(
+            url, access, headers, patience, bucket="resolvers", own_only=False, missing="entry"
+        )
 
     def _checked(self, answer: Answer, artifact: Artifact, span: Span, known_etag: str) -> Answer:
         """Raises before any byte is used, closes the response, and forgets the place: the next read starts anew."""
@@ -154,10 +156,6 @@ class Content:
                 f"A file that the hub names only by its git id is larger than {self._config.small_file_bytes} bytes.",
                 code="upstream/too-large",
             )
-
-    def _bucket(self, artifact: Artifact, access: str) -> str:
-        place = self._places.get((artifact, access))
-        return "resolvers" if place is None or place.expires_at_s == 0.0 else str(place.url.host)
 
     def _url(self, artifact: Artifact) -> URL:
         repo = artifact.repo

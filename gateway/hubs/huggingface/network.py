@@ -17,6 +17,7 @@ from gateway.domain.errors import UpstreamError, UpstreamUnavailable
 from gateway.hubs.huggingface.addresses import AddressRefused, GuardedResolver, HostGuard
 from gateway.hubs.huggingface.answers import PassingTrouble, delivery_error, error_of, may_pass
 from gateway.hubs.huggingface.backoff import Patience, SharedBackoff, Sleep
+from gateway.hubs.huggingface.circuit import Circuits, host_of, subject_of
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.limits import malformed, parse_json, read_bounded
 
@@ -27,6 +28,8 @@ GATEWAY_TOKEN = "gateway_token"  # noqa: S105 - the name of an access, not a sec
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 1 << 20
 DISCARDED_BYTES = 64 << 10
+PROBE_TIMEOUT_S = 5.0
+_PROBE_PATH = "/api/models?limit=1"
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -66,6 +69,8 @@ class Network:
         self._backoff = backoff or SharedBackoff(sleep=sleep)
         self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
+        self._probes: set[asyncio.Task[None]] = set()
+        self.circuits = Circuits(config.circuit_failures)
         self.guard = HostGuard(config)
 
     async def start(self) -> None:
@@ -86,6 +91,9 @@ class Network:
         )
 
     async def close(self) -> None:
+        for probing in list(self._probes):
+            probing.cancel()
+        await asyncio.gather(*self._probes, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -93,13 +101,13 @@ class Network:
     def has_token(self) -> bool:
         return self._config.token is not None
 
-    async def retried(self, bucket: str, operation: Callable[[], Awaitable[T]]) -> T:
-        """Run an idempotent read; again, with jitter, where its trouble may pass. Raises UpstreamError."""
+    async def retried(self, operation: Callable[[Patience], Awaitable[T]]) -> T:
+        """Run an idempotent read; again, with jitter, where its trouble may pass. `operation` is given what it may wait
+        for rate limits in all. Raises UpstreamError."""
         patience = Patience(self._config.wait_budget_s)
 
         async def once() -> T:
-            await self._backoff.wait(bucket, patience)
-            return await operation()
+            return await operation(patience)
 
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._config.attempts),
@@ -116,20 +124,24 @@ class Network:
         """One bounded JSON answer of the endpoint itself (to `form`, where given). Raises UpstreamError."""
         limit = self._config.listing_bytes if max_bytes is None else max_bytes
 
-        async def once() -> JsonAnswer:
+        async def once(patience: Patience) -> JsonAnswer:
             try:
                 async with asyncio.timeout(self._config.listing_timeout_s):
-                    return await self._json(url, access, missing, limit, form)
+                    return await self._json(url, access, missing, limit, form, patience)
             except TimeoutError:
                 raise PassingTrouble("The hub's listing took too long.", timeout=True) from None
 
-        return await self.retried("api", once)
+        return await self.retried(once)
 
-    async def _json(self, url: URL, access: str, missing: str, limit: int, form: str | None) -> JsonAnswer:
+    async def _json(
+        self, url: URL, access: str, missing: str, limit: int, form: str | None, patience: Patience
+    ) -> JsonAnswer:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        answer = await self.send(url, access, headers, bucket="api", own_only=True, missing=missing, form=form)
+        answer = await self.send(
+            url, access, headers, patience, bucket="api", own_only=True, missing=missing, form=form
+        )
         try:
             body = await read_bounded(translated(answer.response), limit)
             value = await parse_json(body, self._config.json_depth)
@@ -147,13 +159,15 @@ class Network:
         url: URL,
         access: str,
         headers: Mapping[str, str],
+        patience: Patience,
         *,
         bucket: str,
         own_only: bool,
         missing: str,
         form: str | None = None,
     ) -> Answer:
-        """A read whose redirects are followed by hand; the token goes to the endpoint's own origin only.
+        """A read whose redirects are followed by hand; the token goes to the endpoint's own origin only. `bucket` is
+        that of the endpoint; every other host has its own.
 
         Raises UpstreamError, also for every status of 400 or more.
         """
@@ -162,13 +176,15 @@ class Network:
             self.guard.check(url, own_only=own_only)
             is_own = self.guard.is_own(url)
             with_token = access == GATEWAY_TOKEN and is_own
-            response = await self._ask(url, {**headers, **self._authorization(with_token)}, form)
+            of = bucket if is_own else str(url.host)
+            async with self._backoff.turn(of, patience):
+                response = await self._ask(url, {**headers, **self._authorization(with_token)}, form)
+                self._backoff.note(of, response.status, response.headers)
             own_headers += [response.headers] if is_own else []
             if response.status in _REDIRECTS:
                 await _discard(response)
                 url = _target(url, response.headers.get("Location", ""))
                 continue
-            self._backoff.note(bucket, response.status, response.headers)
             if response.status >= 400:
                 await _discard(response)
                 if not is_own:
@@ -180,13 +196,49 @@ class Network:
     async def _ask(self, url: URL, headers: Mapping[str, str], form: str | None) -> aiohttp.ClientResponse:
         if self._session is None:
             raise UpstreamUnavailable("The upstream is not started.")
+        host = host_of(url)
+        self.circuits.check(host)
         try:
             method = "GET" if form is None else "POST"
             # From the queue for a connection over DNS to the response's headers: nothing may hang unbounded.
             async with asyncio.timeout(self._config.connect_timeout_s + self._config.read_timeout_s):
-                return await self._session.request(method, url, headers=headers, data=form, allow_redirects=False)
+                response = await self._session.request(method, url, headers=headers, data=form, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise trouble(error) from None
+            found = trouble(error)
+            # A plain time-out may be our own: the wait for one of our connections is in it.
+            if isinstance(found, PassingTrouble) and type(error) is not TimeoutError:
+                is_down = isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
+                self._failed(url, "" if is_down else self._subject(url), str(found), is_timeout=found.timeout)
+            raise found from None
+        if response.status >= 500:
+            self._failed(url, self._subject(url), f"it answered {response.status}", is_timeout=response.status == 504)
+        else:
+            self.circuits.answered(host)
+        return response
+
+    def _subject(self, url: URL) -> str:
+        return subject_of(url, is_own=self.guard.is_own(url))
+
+    def _failed(self, url: URL, subject: str, cause: str, *, is_timeout: bool) -> None:
+        host = host_of(url)
+        if self.circuits.failed(host, subject, cause.rstrip("."), is_timeout=is_timeout):
+            probing = asyncio.get_running_loop().create_task(self._probe(host, url.origin()))
+            self._probes.add(probing)
+            probing.add_done_callback(self._probes.discard)
+
+    async def _probe(self, host: str, origin: URL) -> None:
+        """Ask an open host now and then, until it answers. Nothing of any client is in the question."""
+        url = URL(f"{self._config.base_url}{_PROBE_PATH}") if self.guard.is_own(origin) else origin
+        while (pause_s := self.circuits.pause_s(host)) > 0 and self._session is not None:
+            await self._sleep(pause_s)
+            try:
+                async with asyncio.timeout(PROBE_TIMEOUT_S):
+                    response = await self._session.head(url, allow_redirects=False)
+            except (aiohttp.ClientError, TimeoutError):
+                continue
+            response.close()
+            if response.status < 500:
+                self.circuits.answered(host)
 
     def _authorization(self, with_token: bool) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._config.token}"} if with_token and self._config.token else {}

@@ -49,7 +49,8 @@ def render(
         case Failure():
             status = 504 if refusal.timeout else 502
             line = f"The hub cannot be asked now: {_coded(refusal.message, refusal.code)}"
-            return _error(status, line + see(explaining.link("", refusal.code)))
+            again = (("Retry-After", str(refusal.retry_after_s)),) if refusal.retry_after_s else ()
+            return _error(status, line + see(explaining.link("", refusal.code)), again)
         case Refused():
             advice = f" {XET_ADVICE}" if _is_xet(request) and "HF_HUB_DISABLE_XET" not in refusal.message else ""
             line = f"{_coded(refusal.message, refusal.code)}{advice}"

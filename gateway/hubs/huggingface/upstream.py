@@ -64,6 +64,10 @@ class HuggingFaceUpstream:
     async def close(self) -> None:
         await self._network.close()
 
+    def circuits(self) -> Mapping[str, str]:
+        """The upstream hosts that are asked by a probe only, and why."""
+        return self._network.circuits.open_hosts()
+
     async def resolve(self, repo: Repo, ref: str) -> Resolved:
         """Where `ref` points now ("" = default branch), and what opened it. A full commit id is verified to exist.
 
