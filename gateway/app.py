@@ -39,12 +39,13 @@ from gateway.hubs.huggingface.config import DEFAULT_REDIRECT_HOSTS, UpstreamConf
 from gateway.hubs.huggingface.dialect import HuggingFaceDialect
 from gateway.hubs.huggingface.upstream import HuggingFaceUpstream
 from gateway.identity.redaction import redact
+from gateway.ledger.decision_log import SegmentDecisionLog
 from gateway.ledger.writer import SegmentLedger
 from gateway.policy.bundle import Bundle
 from gateway.policy.embedded import EmbeddedEngine
 from gateway.policy.inputs import KeptInputs
 from gateway.policy.masks import masks_of
-from gateway.ports import Dialect, Ledger, PolicyEngine, Scanner
+from gateway.ports import DecisionLog, Dialect, Ledger, PolicyEngine, Scanner
 from gateway.scanners.isolation import Limits as ScanLimits
 from gateway.scanners.own import OwnScanner
 from gateway.settings import Settings
@@ -83,6 +84,7 @@ class Core:
     bundle: Bundle
     clock: Clock
     beginnings: Beginnings
+    decision_log: DecisionLog
     circuits: Callable[[], Mapping[str, str]] = field(kw_only=True)  # upstream hosts that do not answer, and why
 
 
@@ -105,6 +107,7 @@ class _Adapters:
     state: StateDirectory
     generation: Generation
     ledger: SegmentLedger
+    decision_log: SegmentDecisionLog
     facts: SqliteFacts
     store: LocalBlobStore
     scanner: Scanner
@@ -144,6 +147,8 @@ async def _started(settings: Settings, stack: AsyncExitStack) -> _Adapters:
     )
     await ledger.start()
     stack.push_async_callback(ledger.close)
+    decision_log = SegmentDecisionLog(state.layout.ledger)
+    stack.push_async_callback(decision_log.close)
     facts = SqliteFacts(state.layout.facts, keep=KEPT_ROWS, most_bytes=FACTS_BYTES)
     stack.push_async_callback(facts.close)
     store = LocalBlobStore(state.layout.blobs, _store_limits(settings), clock)
@@ -151,7 +156,7 @@ async def _started(settings: Settings, stack: AsyncExitStack) -> _Adapters:
     scanner = await _scanner(settings, stack)
     engine = BatchedEngine(KeptInputs(await _engine(settings, bundle, stack), facts, masks))
     upstream = await _upstream(settings, stack)
-    return _Adapters(clock, bundle, state, generation, ledger, facts, store, scanner, engine, upstream, Background())
+    return _Adapters(clock, bundle, state, generation, ledger, decision_log, facts, store, scanner, engine, upstream, Background())
 
 
 def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
@@ -198,6 +203,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         a.bundle,
         a.clock,
         Beginnings(a.store, a.upstream, fills, flights),
+        a.decision_log,
         circuits=a.upstream.circuits,
     )
 

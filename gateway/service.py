@@ -18,7 +18,9 @@ from aiohttp import web
 from gateway.app import Core, composed
 from gateway.clock import Clock
 from gateway.domain.errors import ConfigError
+from gateway.domain.explaining import Explaining
 from gateway.enforcement.background import Background
+from gateway.enforcement.reading import Readings
 from gateway.http.door import Door
 from gateway.http.exposure import check_exposure, is_loopback, split_listen
 from gateway.http.files import Files
@@ -26,8 +28,11 @@ from gateway.http.hold import Holding, HoldLimits
 from gateway.http.listener import Listener
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
+from gateway.http.own_pages import OwnPages
 from gateway.http.peers import networks
 from gateway.http.prefix import Prefix
+from gateway.http.reason_codes import read_codes
+from gateway.http.reason_page import RuleText
 from gateway.http.views import Views
 from gateway.identity.anonymous import AnonymousIdentifier
 from gateway.identity.chain import CompositeIdentifier
@@ -37,6 +42,7 @@ from gateway.identity.ratelimit import Rate, RateLimiter
 from gateway.identity.tokens import TokenFile, TokenIdentifier
 from gateway.ports import Identifier
 from gateway.settings import Limits, Settings
+from gateway.shipped import operations_page
 from gateway.stores.layout import Layout
 
 _log = structlog.get_logger("service")
@@ -57,7 +63,8 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         sock = _bound(host, port)
         stack.callback(sock.close)
         url = f"{'https' if tls else 'http'}://{_shown(host)}:{sock.getsockname()[1]}"
-        core = await stack.enter_async_context(composed(settings, settings.server.public_url.rstrip("/") or url))
+        explaining = Explaining(settings.server.public_url.rstrip("/") or url, settings.server.contact)
+        core = await stack.enter_async_context(composed(settings, explaining.base))
         check_exposure(
             host,
             has_identity=bool(settings.identity.jwt.issuer) or _has_tokens(core.state.layout, core.clock),
@@ -72,20 +79,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         stack.push_async_callback(background.close)
         files = Files(core.delivery, core.recording, metrics, stalled_s=settings.server.stalled_s)
         holding = _holding(settings, core, files, metrics)
-        door = Door(
-            core.dialect,
-            identifier,
-            _limiter(settings.limits, core.clock),
-            core.admission,
-            core.recording,
-            Views(files, core.dialect, core.admission, core.delivery, core.recording),
-            holding,
-            ops,
-            metrics,
-            trusted,
-            background,
-            Prefix(settings.server.public_url),
-        )
+        door = _door(settings, core, identifier, explaining, files, holding, ops, metrics, background)
         runner = _runner(door, settings)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -98,6 +92,64 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         finally:
             ops.draining = True
             holding.stop()
+
+
+def _door(
+    settings: Settings,
+    core: Core,
+    identifier: Identifier,
+    explaining: Explaining,
+    files: Files,
+    holding: Holding,
+    ops: Ops,
+    metrics: Metrics,
+    background: Background,
+) -> Door:
+    limits = _limiter(settings.limits, core.clock)
+    return Door(
+        core.dialect,
+        identifier,
+        limits,
+        core.admission,
+        core.recording,
+        Views(files, core.dialect, core.admission, core.delivery, core.recording),
+        holding,
+        ops,
+        own_pages(core, identifier, limits, explaining, frozenset(settings.review.groups)),
+        metrics,
+        networks(settings.server.trusted_proxies),
+        background,
+        Prefix(settings.server.public_url),
+    )
+
+
+def own_pages(
+    core: Core,
+    identifier: Identifier,
+    limits: RateLimiter,
+    explaining: Explaining,
+    review_groups: frozenset[str] = frozenset(),
+) -> OwnPages:
+    """The gateway's own pages over a core. Raises ConfigError where what they are made of is not shipped."""
+    try:
+        codes = read_codes(operations_page())
+    except OSError as error:
+        raise ConfigError(f"the words of the reason codes cannot be read: {error}") from None
+    rules = {
+        rule: RuleText(known.title, known.description, known.severity, known.remedy)
+        for rule, known in core.bundle.rules.items()
+    }
+    return OwnPages(
+        core.decision_log,
+        Readings(core.ledger),
+        identifier,
+        limits,
+        explaining,
+        codes,
+        rules,
+        lambda: (core.engine.policy_digest, core.engine.data_digest),
+        review_groups,
+    )
 
 
 def told_to_end() -> asyncio.Event:

@@ -1,4 +1,4 @@
-"""Where the policy library and its data lie: inside the installed package, or in the checkout."""
+"""Where the policy library, its data and the words of reason codes lie: in the package, or in the checkout."""
 
 from __future__ import annotations
 
@@ -17,5 +17,10 @@ def policy_data_dir() -> Path:
     return _first(_PACKAGE / "_shipped" / "policy-data", _PACKAGE.parent / "config" / "policy-data")
 
 
+def operations_page() -> Path:
+    """The shipped docs/operations.md, whose tables explain the gateway's own reason codes."""
+    return _first(_PACKAGE / "_shipped" / "operations.md", _PACKAGE.parent / "docs" / "operations.md")
+
+
 def _first(*candidates: Path) -> Path:
-    return next((c for c in candidates if c.is_dir()), candidates[-1])
+    return next((c for c in candidates if c.exists()), candidates[-1])

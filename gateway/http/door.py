@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from cachetools import LRUCache
 
 from gateway.domain.errors import GatewayError, IdentityError, LedgerError, RateLimited, UnroutableRequest
+from gateway.domain.explaining import OWN_PAGES
 from gateway.domain.outcome import Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.subject import ANONYMOUS, Client, Subject
@@ -27,6 +28,7 @@ from gateway.http.errors import guarded
 from gateway.http.hold import Holding
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
+from gateway.http.own_pages import OwnPages, challenged
 from gateway.http.page import refusal_page, wants_page
 from gateway.http.peers import Network, address_of, client_of
 from gateway.http.prefix import Prefix
@@ -58,6 +60,7 @@ class Door:
         views: Views,
         holding: Holding,
         ops: Ops,
+        own_pages: OwnPages,
         metrics: Metrics,
         trusted: Sequence[Network],
         background: Background,
@@ -71,6 +74,7 @@ class Door:
         self._views = views
         self._holding = holding
         self._ops = ops
+        self._own_pages = own_pages
         self._metrics = metrics
         self._trusted = tuple(trusted)
         self._background = background
@@ -134,6 +138,9 @@ class Door:
         route[0] = "unknown"
         try:
             _within(self._limits.admit_address(context.address))  # before all else: refusing is work, and is recorded
+            if target.startswith(OWN_PAGES):
+                route[0] = "page"
+                return await self._own_page(request, context, target)
             body = await _body(request)
             asked = self._read(method, target, request.headers.get(hdrs.CONTENT_TYPE, ""), body)
             route[0] = asked.kind.value
@@ -154,6 +161,12 @@ class Door:
             return self._refusal(request, asked, method, refusal)
         except GatewayError as error:
             return await self._refused(request, context, asked, error)
+
+    async def _own_page(self, request: web.BaseRequest, context: RequestContext, target: str) -> web.StreamResponse:
+        try:
+            return _plain(await self._own_pages.answer(request, context, target))
+        except IdentityError as error:
+            return challenged(await self._refused(request, context, None, error))
 
     def _read(self, method: str, target: str, content_type: str, body: bytes) -> HubRequest:
         """What is asked, read anew or remembered: a GET or HEAD is its method and target, and nothing else."""
@@ -202,12 +215,12 @@ class Door:
         rendering = self._dialect.refuse(asked, method, refusal)
         if rendering.status >= 400 and wants_page(request):
             reason = next((value for name, value in rendering.headers if name == "X-Error-Message"), "")
-            rendering = refusal_page(rendering, reason)
+            rendering = refusal_page(rendering, reason, self._own_pages.base)
         return _plain(rendering)
 
     async def _refused(
         self, request: web.BaseRequest, context: RequestContext, asked: HubRequest | None, error: GatewayError
-    ) -> web.StreamResponse:
+    ) -> web.Response:
         context = replace(context, target=redact(context.target))
         try:
             refusal = await self._admission.refuse(context, asked, error)

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from gateway.clock import SystemClock
+from gateway.domain.explaining import Explaining
 from gateway.enforcement.background import Background
 from gateway.http.door import BODY_BYTES, Door
 from gateway.http.files import Files
@@ -20,6 +21,7 @@ from gateway.http.views import Views
 from gateway.identity.anonymous import AnonymousIdentifier
 from gateway.identity.chain import CompositeIdentifier
 from gateway.identity.ratelimit import Rate, RateLimiter
+from gateway.service import own_pages
 from gateway.simulator.samples import sample_world
 from gateway.simulator.thread import SimulatorThread
 from tests.enforcement.whole import records, whole
@@ -34,11 +36,11 @@ async def open_door(core, **limits):
     files = Files(core.delivery, core.recording, metrics)
     views = Views(files, core.dialect, core.admission, core.delivery, core.recording)
     holding = Holding(core.dialect, core.admission, core.beginnings, core.delivery, files, core.recording, metrics)
+    identifier = CompositeIdentifier([], anonymous=AnonymousIdentifier(), how_to="ask", hub_token_is_anonymous=False)
+    limiter = RateLimiter(SystemClock(), subject=limits.get("subject"), address=limits.get("address"))
     door = Door(
-        core.dialect,
-        CompositeIdentifier([], anonymous=AnonymousIdentifier(), how_to="ask", hub_token_is_anonymous=False),
-        RateLimiter(SystemClock(), subject=limits.get("subject"), address=limits.get("address")),
-        core.admission, core.recording, views, holding, Ops({}, metrics), metrics, (), background,
+        core.dialect, identifier, limiter, core.admission, core.recording, views, holding, Ops({}, metrics),
+        own_pages(core, identifier, limiter, Explaining("http://gateway")), metrics, (), background,
     )  # fmt: skip
     runner = aiohttp.web.ServerRunner(Listener(door.handle, door.malformed))
     await runner.setup()

@@ -1,0 +1,53 @@
+"""The pages of reason codes and of rules: the same for everybody who may read them, about no decision at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.http import layout
+from gateway.http.markup import Markup, el
+from gateway.http.reason_codes import ReasonCode, one_line_of
+from gateway.ports import Rendering
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """What a policy rule says of itself, as plain text."""
+
+    title: str
+    description: str
+    severity: str
+    remedy: str
+
+
+def code_page(code: ReasonCode, contact: str) -> Rendering:
+    """What one of the gateway's own codes means."""
+    return layout.page(
+        200,
+        code.code,
+        el("p", "Reason code of the gateway", class_="dim"),
+        el("h1", code.code),
+        el("p", one_line_of(code.happened), class_="box"),
+        layout.rows(("how it is told", code.form_in_words), ("operators do", one_line_of(code.to_do))),
+        *_whom(contact),
+    )
+
+
+def rule_page(rule: str, text: RuleText, contact: str) -> Rendering:
+    """What a rule of the policy looks at."""
+    return layout.page(
+        200,
+        f"{rule}: {text.title}",
+        el("p", "Rule of this gateway's policy", class_="dim"),
+        el("h1", f"{rule}: {text.title}"),
+        el("p", text.description, class_="box"),
+        layout.rows(("severity", text.severity), ("next step", text.remedy)),
+        *_whom(contact),
+    )
+
+
+def _whom(contact: str) -> tuple[Markup, ...]:
+    if not contact:
+        return ()
+    address = contact if contact.startswith(("http://", "https://")) else f"mailto:{contact}"
+    return (el("p", "Questions: ", el("a", contact, href=address)),)
