@@ -22,9 +22,11 @@ class Scrub:
     def __init__(self, public_url: str, origins: tuple[str, ...] = HUB_ORIGINS) -> None:
         self._public_url = public_url.rstrip("/")
         hosts = sorted({origin.partition("://")[2].rstrip("/") for origin in origins}, key=len, reverse=True)
-        self._own = re.compile(rf"https?://(?:{'|'.join(map(re.escape, hosts))})(?![\w.:-])", re.IGNORECASE)
+        # A link without a scheme, or with a name before the host, leads as far as a plain one.
+        start = r"(?:https?:)?//(?:[^\s/@\"'<>]*@)?"
+        self._own = re.compile(rf"{start}(?:{'|'.join(map(re.escape, hosts))})(?![\w.:-])", re.IGNORECASE)
         self._delivery = re.compile(
-            r"https?://[\w.-]*\.(?:huggingface\.co|hf\.co|hf\.space)(?::\d+)?[^\s\"'<>)]*", re.IGNORECASE
+            start + r"[\w.-]*\.(?:huggingface\.co|hf\.co|hf\.space)(?::\d+)?[^\s\"'<>)]*", re.IGNORECASE
         )
 
     def json(self, value: Any) -> Any:
@@ -36,7 +38,7 @@ class Scrub:
         return self.text(value) if isinstance(value, str) else value
 
     def text(self, value: str) -> str:
-        if "://" not in value:
+        if "//" not in value:
             return value
         return self._delivery.sub(self._public_url, self._own.sub(self._public_url, value))
 
