@@ -99,6 +99,22 @@ def model(ask):
 
 
 @operation
+def cached(ask):
+    """What transformers does before it reads a tensor (it needs no torch so far): the next name where one is missing."""
+    from transformers.utils.hub import cached_file
+
+    names = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    for name in names:
+        found = cached_file(
+            ask["repo"], name, cache_dir=ask["cache"], token=token(ask),
+            _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_gated_repo=False,
+        )  # fmt: skip
+        if found:
+            return
+    raise OSError(f"{ask['repo']} does not appear to have a file named {' or '.join(names)}")
+
+
+@operation
 def dataset(ask):
     import datasets
 

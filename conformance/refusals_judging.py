@@ -1,0 +1,99 @@
+"""What a cell of the refusal matrix says: the verdict on one attempt, and its text without what changes between runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.cells import normalised
+from conformance.refusals_asking import Answer, plain
+from conformance.refusals_scenarios import ABSENT, LATE, OUTAGE, Operation, Scenario
+
+REASON = "reason"  # refused; the gateway's words are in the message that reaches the user
+CHAIN = "chain"  # refused; they are only in a traceback or a log above it
+MUTE = "mute"  # refused; the client shows none of them
+CACHED = "cached"  # the client took its own copy and did not say that it was refused
+ABSENCE = "absence"  # it says that there is no such repo, as the hub would
+WAITED = "waited"  # it waited by itself and has the file
+WITHOUT = "without"  # it has everything but the file that is hidden
+BAD = "BAD"  # it got what it must not have, or another file in its place, or never came back
+NOT_RUN = "NOT RUN"
+
+SLOW_S = 20.0  # what counts as a storm of retries; the 3 s of the design are measured, and printed in the page
+_ADVICE = re.compile(r"(?m)^(?:Hint: The `hf-cli` skill|Warning: `--token).*\n")  # said once, or of no interest here
+_LINE = re.compile(r'(?:BLOCKED|QUARANTINED) by gateway policy: [^\n"]*?Rule ([\w/-]+)[^\n"]*?(?=\. URL: |"|\n|$)')
+_REFUSED = re.compile(r'[^\n":(]*\((identity/[\w-]+)\)[^\n"]*?(?=\. URL: |"|\n|$)')
+_PENDING = re.compile(r'Not yet: [^\n"]*?\(([\w/-]+)\)[^\n"]*?(?=\. URL: |"|\n|$)')
+_FAILURE = re.compile(r'The hub cannot be asked now: [^\n"]*?\(([\w/-]+)\)[^\n"]*?(?=\. URL: |"|\n|$)')
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    result: str
+    text: str
+    seconds: float = 0.0
+
+
+def judge(
+    scenario: Scenario, operation: Operation, cache: str, answer: Answer, before: list[str], names: dict[str, str]
+) -> Verdict:
+    """The verdict on `answer`; `before` are the files that were in the client's cache already."""
+    text = shortened(answer["top"] if not answer["ok"] else "", names)
+    return Verdict(_result(scenario, operation, cache, answer, before), text, float(answer["seconds"]))
+
+
+def _result(scenario: Scenario, operation: Operation, cache: str, answer: Answer, before: list[str]) -> str:
+    path = operation.path_in(scenario).rpartition("/")[2]
+    if answer["top"].startswith("DRIVER:"):
+        return BAD
+    if answer["ok"]:
+        return _got(scenario, path, cache, answer, before)
+    fresh = set(answer["files"]) - set(before)
+    fell_back = operation.name != "snapshot" and any(name.endswith(".bin") for name in fresh)
+    if path in fresh or (scenario.of_weights and fell_back):
+        return BAD
+    if scenario.kind == ABSENT:
+        told = re.search(r"entitle|Rule |BLOCKED", plain(answer["top"] + answer["chain"]))
+        return BAD if told else ABSENCE
+    if says(scenario, answer["top"]):
+        return REASON
+    return CHAIN if says(scenario, answer["chain"]) else MUTE
+
+
+def _got(scenario: Scenario, path: str, cache: str, answer: Answer, before: list[str]) -> str:
+    if scenario.kind == LATE:
+        return WAITED
+    if path in before and set(answer["files"]) <= set(before):
+        return CACHED
+    if scenario.name == "hidden" and path not in answer["files"]:
+        return WITHOUT
+    return CACHED if scenario.kind == OUTAGE and cache == "warm" else BAD
+
+
+def says(scenario: Scenario, text: str) -> bool:
+    """Are the gateway's words in the text, whole: reason, rule, decision, next step?"""
+    flat = " ".join(plain(text).replace("\nremote: ", " ").split())
+    if scenario.kind in (OUTAGE, LATE):
+        return re.search(scenario.says, flat) is not None
+    if re.search(rf"Rule {scenario.says}\b", flat) is None or "Next step: " not in flat:
+        return False
+    return scenario.says.startswith("identity/") or re.search(r"Decision d-[0-9a-f]{20}", flat) is not None
+
+
+def shortened(text: str, names: dict[str, str]) -> str:
+    """What the user read, on one line: the gateway's sentence is replaced by its rule, the rest is the client's own."""
+    text = _ADVICE.sub("", plain(text))
+    text = _LINE.sub(r"«\1»", text)
+    text = _PENDING.sub(r"«not yet: \1»", text)
+    text = _FAILURE.sub(r"«upstream: \1»", text)
+    text = _REFUSED.sub(r"«\1»", text)
+    text = re.sub(r"\b\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?", "<time>", text)
+    text = re.sub(r"\b\d\d/\d\d \d\d:\d\d:\d\d", "<time>", text)
+    return normalised(text, names)
+
+
+def worse(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Is a cell worse than what is published? A verdict of higher rank is better; any BAD is worse than all."""
+    ranks = [BAD, NOT_RUN, MUTE, CHAIN, CACHED, ABSENCE, WITHOUT, REASON, WAITED]
+    return ranks.index(new["result"]) < ranks.index(old["result"])
