@@ -20,8 +20,8 @@ from gateway.domain.artifact import Artifact, Span
 from gateway.domain.errors import GatewayError
 from gateway.domain.evidence import JudgedSpan
 from gateway.enforcement.background import SingleFlight
-from gateway.enforcement.fill import HELD_TAIL_BYTES
 from gateway.enforcement.fills import Fills
+from gateway.enforcement.release import HELD_TAIL_BYTES
 from gateway.enforcement.staged import opened, read_at
 from gateway.ports import BlobStore, Upstream
 

@@ -38,13 +38,15 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class GrantedFile:
-    """An allowed file. `sha256` is the digest of the bytes that were judged; `spans` bind what was read by ranges."""
+    """An allowed file. `sha256` is the digest of the bytes that were judged; `spans` bind what was read by ranges.
+    `inert_in_part`: a part of it can do no harm, so that ranges may leave before the whole is verified."""
 
     artifact: Artifact
     decision: Decision
     sha256: str
     access: str
     spans: tuple[JudgedSpan, ...] = ()
+    inert_in_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from gateway.enforcement.context import GrantedFile
 from gateway.enforcement.fill import Fill
 from gateway.enforcement.fills import Fills
 from gateway.enforcement.integrity import Integrity, check_size
+from gateway.enforcement.partial import MOST_READS, OpenPart
 from gateway.enforcement.staged import equals, opened
 from gateway.ports import BlobInfo, BlobStore, Upstream
 
@@ -54,11 +55,13 @@ class Delivery:
         self._upstream = upstream
         self._fills = fills
         self._integrity = integrity
+        self._reads = asyncio.Semaphore(MOST_READS)
         self._proven: OrderedDict[tuple[str, tuple[JudgedSpan, ...]], None] = OrderedDict()
 
     @asynccontextmanager
     async def open(self, granted: GrantedFile, span: Span, *, whole: bool) -> AsyncIterator[OpenFile | OpenBytes]:
-        """The bytes of `span`. `whole` tells a plain GET, which may stream while the file is filled.
+        """The bytes of `span`. `whole` tells a plain GET, which may stream while the file is filled; so may a range to
+        the end of the file, which like it is not complete before the whole is verified.
 
         Waits for as long as it takes: the caller says when to give up. The blob stays pinned inside the block.
         Raises UpstreamError, IntegrityError, StoreError.
@@ -70,7 +73,8 @@ class Delivery:
                 return
             if blob is None:
                 fill = self._fills.start(granted.artifact, granted.access)
-                if await fill.bind(granted.spans) and whole:
+                is_bound = await fill.bind(granted.spans)
+                if is_bound and (whole or span.end == granted.artifact.entry.size_bytes):
                     await fill.wait_staged()
                     with _closing(fill.descriptor()) as fd:
                         yield OpenFile(fd, fill, granted.spans)
@@ -79,6 +83,18 @@ class Delivery:
             await self._prove(granted, blob)
             with _closing(opened(blob.path)) as fd:
                 yield OpenFile(fd, None)
+
+    @asynccontextmanager
+    async def open_range(self, granted: GrantedFile, span: Span) -> AsyncIterator[OpenFile | OpenBytes | OpenPart]:
+        """As `open`, for a range: of a file that is inert in part it comes piece by piece while the file is filled."""
+        async with self._store.pin(granted.sha256) as blob:
+            if blob is None and granted.inert_in_part and not _covering(granted.spans, span):
+                fill = self._fills.start(granted.artifact, granted.access)
+                if await fill.bind(granted.spans):
+                    yield OpenPart(granted, span, fill, self._upstream, self._judged_bytes, self._reads)
+                    return
+        async with self.open(granted, span, whole=False) as opened:
+            yield opened
 
     def progress(self, artifact: Artifact) -> str:
         """How far the fill of a file is, in words; "" where none is under way."""
@@ -102,7 +118,7 @@ class Delivery:
     async def _judged_bytes(self, granted: GrantedFile, span: Span, judged: Sequence[JudgedSpan]) -> bytes:
         """What was asked, from the running fill where it is proven; else whole judged spans read and proven again."""
         fill = self._fills.running(granted.artifact)
-        if fill is not None and not fill.is_over and fill.has_proven(judged):
+        if fill is not None and not fill.is_over and fill.release.has_proven(judged):
             return await fill.read(span.start, span.length)
         data = bytearray()
         for piece in judged:

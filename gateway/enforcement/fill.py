@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import time
@@ -21,10 +22,11 @@ from gateway.domain.errors import (
     UpstreamThrottled,
 )
 from gateway.domain.evidence import JudgedSpan
+from gateway.enforcement.release import Release
 from gateway.enforcement.staged import equals, opened, read_at
+from gateway.enforcement.takers import Takers
 from gateway.ports import BlobInfo, BlobStore, Staging, Upstream
 
-HELD_TAIL_BYTES = 64 * 1024
 RANGE_IGNORED = "upstream/range-ignored"
 _BLOCK_BYTES = 1024 * 1024
 _BLOCK_WAIT_S = 0.2
@@ -48,7 +50,9 @@ class Fill:
         store: BlobStore,
         upstream: Upstream,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        promised: Iterable[JudgedSpan] = (),
     ) -> None:
+        """`promised`: what an earlier fill of these bytes still had to compare."""
         self.artifact = artifact
         self.size_bytes = artifact.entry.size_bytes
         self.written = 0
@@ -59,14 +63,11 @@ class Fill:
         self._upstream = upstream
         self._pause = pause
         self._fd = -1
-        self._released = 0
+        self._begun_s: float | None = None
+        self.release = Release(artifact.path, self.size_bytes, self._equals, promised)
+        self.takers = Takers()
         self._from_start = False  # the hub ignores ranges: a resumed transfer skips what is here
-        self._pending: list[JudgedSpan] = []
-        self._proven: set[JudgedSpan] = set()
-        self._differs: IntegrityError | None = None
-        self._sealed = False
         self._waiters: list[asyncio.Future[None]] = []
-        self._binding = asyncio.Lock()
 
     @property
     def is_over(self) -> bool:
@@ -83,7 +84,7 @@ class Fill:
             self.give_up()
             raise
         else:
-            self._released = self.size_bytes
+            self.release.all()
             return self.blob
         finally:
             if not self.is_over:  # a fault of our own: nobody may wait for ever
@@ -103,9 +104,10 @@ class Fill:
         staging = await self._store.stage(self.size_bytes)
         try:
             self._fd = opened(staging.path)
+            self._begun_s = time.monotonic()
             self._wake()
             await self._transfer(staging)
-            await self._seal()
+            await self.release.seal()
             return await staging.commit(self.artifact.entry)
         except BaseException:
             await staging.discard()
@@ -163,46 +165,22 @@ class Fill:
         if block:
             await staging.write(bytes(block))
             self.written += len(block)
-            await self._advance()
+            await self.release.advance(self.written)
+            self._wake()
 
     async def bind(self, spans: Iterable[JudgedSpan]) -> bool:
         """Hold these spans until they prove equal to what was judged. Raises IntegrityError where they differ.
 
         False: too late, the last byte is here; wait for the commit and prove the blob.
         """
-        if self._sealed or self.is_over:
+        if self.release.sealed or self.is_over:
             return False
-        known = {*self._pending, *self._proven}
-        new = [span for span in spans if span not in known]
-        self._pending = sorted([*self._pending, *new], key=lambda span: span.start)
-        await self._advance()
+        await self.release.bind(spans)
+        self._wake()
         return True
 
-    async def _advance(self) -> None:
-        """Prove what can be proven and release what may leave. Raises IntegrityError, from the first mismatch on."""
-        async with self._binding:
-            if self._differs is not None:
-                raise self._differs
-            while ready := [span for span in self._pending if span.end <= self.written]:
-                span = ready[0]
-                if not await asyncio.to_thread(equals, self.descriptor(), span):
-                    self._differs = IntegrityError(
-                        f"bytes {span.start}-{span.end} of {self.artifact.path!r} differ from those that were judged"
-                    )
-                    raise self._differs
-                self._pending.remove(span)
-                self._proven.add(span)
-            limit = min((span.start for span in self._pending), default=self.size_bytes)
-            held = max(0, self.size_bytes - HELD_TAIL_BYTES)
-            self._released = max(self._released, min(self.written, limit, held))
-        self._wake()
-
-    async def _seal(self) -> None:
-        """No span may be bound from here on: each that was is proven."""
-        await self._advance()
-        while self._pending:
-            await self._advance()
-        self._sealed = True
+    async def _equals(self, span: JudgedSpan) -> bool:
+        return await asyncio.to_thread(equals, self.descriptor(), span)
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, []
@@ -214,13 +192,6 @@ class Fill:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         await waiter
-
-    def _may_leave(self, spans: Sequence[JudgedSpan]) -> int:
-        return min([self._released, *(span.start for span in spans if span not in self._proven)])
-
-    def has_proven(self, spans: Iterable[JudgedSpan]) -> bool:
-        """Are the staged bytes of all these spans known to equal what was judged?"""
-        return all(span in self._proven for span in spans)
 
     def descriptor(self) -> int:
         """A new descriptor of the staged bytes, which stays good when they are committed; the caller closes it.
@@ -239,6 +210,15 @@ class Fill:
         """Staged, unverified bytes, once they are there. Raises the error of the fill, StoreError."""
         await self.wait_written(offset + length)
         return await asyncio.to_thread(read_at, self.descriptor(), offset, length)
+
+    def due_in_s(self, position: int) -> float:
+        """When the fill comes to `position` at the rate that it has had; a fill younger than a second is given one."""
+        age_s = 0.0 if self._begun_s is None else time.monotonic() - self._begun_s
+        if age_s < 1.0:
+            return 1.0 - age_s
+        if self.written == 0:
+            return math.inf
+        return max(0.0, (position - self.written) * age_s / self.written)
 
     async def wait_staged(self) -> None:
         """Until there is a descriptor. Raises the error of the fill."""
@@ -259,11 +239,11 @@ class Fill:
 
         Raises the error of the fill.
         """
-        while self._may_leave(spans) <= offset and not self.is_over:
+        while self.release.may_leave(spans) <= offset and not self.is_over:
             await self._changed()
         if self.error is not None:
             raise self.error
-        return self._may_leave(spans)
+        return self.release.may_leave(spans)
 
     async def wait_committed(self) -> BlobInfo:
         """Until the blob is verified and visible. Raises the error of the fill."""

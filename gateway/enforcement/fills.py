@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from cachetools import LRUCache
+
 from gateway.domain.artifact import Artifact
+from gateway.domain.errors import IntegrityError
+from gateway.domain.evidence import JudgedSpan
 from gateway.enforcement.background import Background
 from gateway.enforcement.fill import Fill
 from gateway.ports import BlobStore, Upstream
 
 MOST_FILLS = 32
 MOST_SMALL = 16
+MOST_OWED = 1024
 SMALL_BYTES = 8 * 1024 * 1024
 
 
@@ -40,6 +45,7 @@ class Fills:
         self._ended = ended
         self._pause = pause
         self._running: dict[str, Fill] = {}
+        self._owed: LRUCache[str, tuple[JudgedSpan, ...]] = LRUCache(MOST_OWED)
 
     def running(self, artifact: Artifact) -> Fill | None:
         return self._running.get(artifact.entry.identity)
@@ -49,7 +55,8 @@ class Fills:
         key = artifact.entry.identity
         fill = self._running.get(key)
         if fill is None:
-            fill = Fill(artifact, access, self._store, self._upstream, self._pause)
+            owed = self._owed.pop(key, ())
+            fill = Fill(artifact, access, self._store, self._upstream, self._pause, owed)
             self._running[key] = fill
             self._background.detach(self._run(key, fill), name=f"fill:{artifact.path}")
         return fill
@@ -66,3 +73,9 @@ class Fills:
                 await self._ended(fill)
             finally:
                 self._running.pop(key, None)
+                self._keep_owed(key, fill)
+
+    def _keep_owed(self, key: str, fill: Fill) -> None:
+        """What clients had from the hub directly stays owed a comparison where the fill ended before it."""
+        if fill.blob is None and not isinstance(fill.error, IntegrityError) and fill.release.promised:
+            self._owed[key] = fill.release.promised

@@ -70,11 +70,11 @@ class DeliveryFold:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._open: dict[tuple[str, str, str], _Ranges] = {}
+        self._open: dict[tuple[str, str, str, bool], _Ranges] = {}
 
     def add(self, record: Record) -> None:
         """Count in the delivery of a range; it is written by `due`."""
-        key = (record.subject, record.digest, record.decision_id)
+        key = (record.subject, record.digest, record.decision_id, "unverified" in record.extra)
         ranges = self._open.get(key)
         if ranges is None:
             ranges = self._open[key] = _Ranges(record, self._monotonic())
@@ -82,7 +82,7 @@ class DeliveryFold:
         ranges.sent_bytes += record.bytes_delivered
         if record.span is not None and record.bytes_delivered:
             start = record.span[0]
-            ranges.spans = _merged([*ranges.spans, (start, start + record.bytes_delivered)])
+            ranges.spans = merged([*ranges.spans, (start, start + record.bytes_delivered)])
 
     def due(self, *, everything: bool) -> Iterator[Record]:
         """The records whose minute is over, or that hold many spans (or all), taken out."""
@@ -96,12 +96,12 @@ class DeliveryFold:
                     bytes_delivered=ranges.sent_bytes,
                     count=ranges.count,
                     span=(ranges.spans[0][0], ranges.spans[-1][1]) if spans else ranges.record.span,
-                    extra={"spans": spans},
+                    extra={**ranges.record.extra, "spans": spans},
                     note="ranges within a minute",
                 )
 
 
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Sorted, with what overlaps or touches joined."""
     joined: list[tuple[int, int]] = []
     for start, end in sorted(spans):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -49,8 +49,8 @@ class Integrity:
                 f"the digest is blocked for {POISONED_S:.0f} s"
             )
 
-    async def poison(self, artifact: Artifact, cause: str) -> None:
-        """Block the digest for a while, forget its reports, and record the event."""
+    async def poison(self, artifact: Artifact, cause: str, takers: Sequence[Mapping[str, object]] = ()) -> None:
+        """Block the digest for a while, forget its reports, and record the event. `takers`: who had bytes of it."""
         digest = str(artifact.entry.digest)
         until_s = self._clock.now().timestamp() + POISONED_S
         await self._facts.put("poisoned", artifact.entry.identity, {"path": artifact.path, "until_s": until_s})
@@ -65,6 +65,7 @@ class Integrity:
             path=artifact.path,
             digest=digest,
             cause=cause,
+            **({"takers": list(takers)} if takers else {}),
         )
 
     async def ended(self, fill: Fill) -> None:
@@ -73,4 +74,4 @@ class Integrity:
         if fill.blob is not None and entry.sha256 is None:
             await self._facts.put("git_sha256", entry.git_oid, fill.blob.sha256)
         if isinstance(fill.error, IntegrityError):
-            await self.poison(fill.artifact, str(fill.error))
+            await self.poison(fill.artifact, str(fill.error), fill.takers.plain())

@@ -11,6 +11,7 @@ from gateway.domain.outcome import Absence, Refusal
 from gateway.enforcement.context import Granted, GrantedFile, RequestContext
 from gateway.enforcement.deciding import Decided, Deciding
 from gateway.enforcement.gathering import Gathering
+from gateway.enforcement.partial import inert_in_part
 from gateway.enforcement.recording import GrantRecord
 from gateway.enforcement.refusing import Progress, denied_by_evidence, refused_file
 from gateway.enforcement.resolving import Known
@@ -74,7 +75,8 @@ class Judging:
             return Answer(denial, (decided, judged), evidence.reports)
         decision = replace(judged.decision, warnings=_warnings(decided.decision, judged.decision, entry.path))
         spans = tuple(span for report in evidence.reports for span in report.spans)
-        granted = GrantedFile(artifact, decision, evidence.sha256, facts.access, spans)
+        inert = inert_in_part(evidence.reports)
+        granted = GrantedFile(artifact, decision, evidence.sha256, facts.access, spans, inert)
         return Answer(granted, (decided, judged), evidence.reports)
 
 

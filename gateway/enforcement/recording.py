@@ -184,9 +184,18 @@ class Recording:
             await self._ledger.record(record, Durability.WRITTEN)
 
     async def delivered(
-        self, context: RequestContext, granted: GrantedFile, start: int, end: int, sent_bytes: int, note: str = ""
+        self,
+        context: RequestContext,
+        granted: GrantedFile,
+        start: int,
+        end: int,
+        sent_bytes: int,
+        note: str = "",
+        *,
+        is_verified: bool = True,
     ) -> None:
-        """Record what left: `sent_bytes` of the span [start, end). `note` says how it ended early.
+        """Record what left: `sent_bytes` of the span [start, end). `note` says how it ended early; `is_verified`: was
+        the whole file verified when the last byte left?
 
         Ranges of one file are gathered into one record a minute; the record before each answer stands already.
         """
@@ -206,15 +215,14 @@ class Recording:
             bytes_delivered=sent_bytes,
             span=(start, end),
             note=note,
+            extra={} if is_verified else {"unverified": True},
         )
         if (start, end) == (0, record.size_bytes):
             await self._ledger.record(record, Durability.WRITTEN)
         else:
             self._ranges.add(record)
 
-    async def held(
-        self, context: RequestContext, request: HubRequest, artifact: Artifact, most_bytes: int
-    ) -> None:
+    async def held(self, context: RequestContext, request: HubRequest, artifact: Artifact, most_bytes: int) -> None:
         """Record durably that a client is held: the first `most_bytes` may leave before the decision (design §6.4)."""
         record = dataclasses.replace(
             self._base(context, request), span=(0, most_bytes), note="held", **of_hold(artifact, most_bytes)

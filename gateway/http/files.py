@@ -17,10 +17,11 @@ from gateway.domain.artifact import Span
 from gateway.domain.errors import GatewayError, LedgerError, ScanError, StoreError
 from gateway.enforcement.context import GrantedFile, RequestContext
 from gateway.enforcement.delivery import Delivery, OpenBytes, OpenFile
+from gateway.enforcement.partial import OpenPart
 from gateway.enforcement.recording import Recording
 from gateway.http.metrics import Metrics
 from gateway.http.ranges import RangeNotSatisfiable, matches, parse_range, range_applies
-from gateway.http.stream import STALLED_S, ClientGone, Sending, reset
+from gateway.http.stream import STALLED_S, ClientGone, Sending, reset, send_part
 from gateway.ports import Rendering
 
 SMALL_BYTES = 64 * 1024
@@ -94,7 +95,7 @@ class Files:
             opened = await self._opened(stack, context, body)
             if isinstance(opened, OpenBytes):
                 return await self._send_bytes(context, body, opened.data)
-            if opened.fill is None and size <= SMALL_BYTES:
+            if isinstance(opened, OpenFile) and opened.fill is None and size <= SMALL_BYTES:
                 blob = _read_small(opened.fd, size)
                 self._small.put(granted.sha256, blob)
                 return await self._send_bytes(context, body, blob[span.start : span.end])
@@ -121,7 +122,9 @@ class Files:
         self._metrics.bytes_delivered.inc(sent_bytes)
         await self._send_file(request, context, body, opened, response, sent_bytes)
 
-    async def _opened(self, stack: AsyncExitStack, context: RequestContext, body: _Body) -> OpenFile | OpenBytes:
+    async def _opened(
+        self, stack: AsyncExitStack, context: RequestContext, body: _Body
+    ) -> OpenFile | OpenBytes | OpenPart:
         """The open bytes, of which the first may leave: trouble up to here still has words.
 
         Raises ScanError where it takes longer than a client waits, and GatewayError.
@@ -130,7 +133,14 @@ class Files:
         whole = span == Span(0, granted.artifact.entry.size_bytes)
         try:
             async with asyncio.timeout(_patience_s(context)):
-                opened = await stack.enter_async_context(self._delivery.open(granted, span, whole=whole))
+                if not whole:
+                    part = await stack.enter_async_context(self._delivery.open_range(granted, span))
+                    if isinstance(part, OpenPart):
+                        await part.ready()
+                        return part
+                    opened = part
+                else:
+                    opened = await stack.enter_async_context(self._delivery.open(granted, span, whole=True))
                 if isinstance(opened, OpenFile) and opened.fill is not None and span.length > 0:
                     await opened.available(span.start)
         except TimeoutError:
@@ -152,15 +162,20 @@ class Files:
         request: web.BaseRequest,
         context: RequestContext,
         body: _Body,
-        opened: OpenFile,
+        opened: OpenFile | OpenPart,
         response: web.StreamResponse,
         already_bytes: int = 0,
     ) -> None:
         span = body.span
         sending, note = Sending(request, response, self._stalled_s), "the gateway stopped"
-        available = opened.available if opened.fill is not None else None
+        if opened.fill is not None:
+            opened.fill.takers.add(context.subject.id, span.start, span.end)
         try:
-            await sending.run(opened.fd, span.start + already_bytes, span.end, available)
+            if isinstance(opened, OpenPart):
+                await send_part(sending, opened)
+            else:
+                available = opened.available if opened.fill is not None else None
+                await sending.run(opened.fd, span.start + already_bytes, span.end, available)
             await response.write_eof()
             note = ""
         except ClientGone as gone:
@@ -174,14 +189,25 @@ class Files:
             if note:
                 reset(request.transport)
             self._metrics.bytes_delivered.inc(sending.sent)
-            await self._delivered(request, context, body, already_bytes + sending.sent, note)
+            is_verified = opened.fill is None or opened.fill.blob is not None
+            await self._delivered(request, context, body, already_bytes + sending.sent, note, is_verified=is_verified)
 
     async def _delivered(
-        self, request: web.BaseRequest, context: RequestContext, body: _Body, sent: int, note: str
+        self,
+        request: web.BaseRequest,
+        context: RequestContext,
+        body: _Body,
+        sent: int,
+        note: str,
+        *,
+        is_verified: bool,
     ) -> None:
         """Record what left. An answer is on the wire already, so a ledger that fails now cannot get one of its own."""
         try:
-            await self._recording.delivered(context, body.granted, body.span.start, body.span.end, sent, note)
+            span = body.span
+            await self._recording.delivered(
+                context, body.granted, span.start, span.end, sent, note, is_verified=is_verified
+            )
         except LedgerError as error:
             _log.error("delivery.unrecorded", request_id=context.request_id, cause=str(error))
             reset(request.transport)

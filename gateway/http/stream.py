@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from gateway.domain.errors import StoreError
+from gateway.enforcement.partial import OpenPart
 
 # The kernel works longest per call where one body is sent alone; beside others each gets its turn sooner.
 PIECE_BYTES = 512 * 1024
@@ -54,6 +55,7 @@ class Sending:
         except OSError as error:
             raise ClientGone("the client left") from error
         Sending.running += 1
+        start -= self.sent  # of bodies that leave in several runs
         try:
             await sender.ready()
             while start + self.sent < end:
@@ -70,6 +72,34 @@ class Sending:
         finally:
             Sending.running -= 1
             sender.close()
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes that are in memory. Raises ClientGone."""
+        self.sent += len(data)
+        try:
+            async with asyncio.timeout(self.stalled_s):
+                await self._response.write(data)
+        except TimeoutError as error:
+            raise ClientGone(f"the client took nothing for {self.stalled_s:g} s") from error
+        except OSError as error:
+            raise ClientGone("the client left") from error
+
+
+async def send_part(sending: Sending, part: OpenPart) -> None:
+    """Send one range of a running fill, piece by piece as it comes. Raises as `Sending.run`."""
+    position = part.span.start
+    while position < part.span.end:
+        piece = await part.next(position)
+        if isinstance(piece, bytes):
+            await sending.write(piece)
+            position += len(piece)
+            continue
+        fd = part.fill.descriptor()
+        try:
+            await sending.run(fd, position, piece.end, None)
+        finally:
+            os.close(fd)
+        position = piece.end
 
 
 def reset(transport: asyncio.Transport | None) -> None:

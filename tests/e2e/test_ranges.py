@@ -126,7 +126,7 @@ def test_a_small_file_from_memory_has_ranges_too(gate):
 
 
 def test_ranges_of_a_running_fill(gate, sim):
-    """Judged bytes at once, from the fill or proven again; others are pending, within what a client waits."""
+    """Judged bytes at once, from the fill or proven again; of a file that is inert in part the others too."""
     whole = content(sim, RUNNING)
     stall = sim.faults.add(Fault(path=f"{RUNNING}/*", host="cdn", stall_at=8 * MIB, stall_gate=Gate()))
     client = Download(gate.url, url_of(RUNNING, ST))
@@ -136,11 +136,14 @@ def test_ranges_of_a_running_fill(gate, sim):
         answer = ask(gate, RUNNING, spec)
         assert (answer.status, answer.body) == (206, whole.read(start, end - start))
     assert not [r for r in sim.requests if r.host == "cdn"], "no byte is fetched twice"
-    outside = together(3, lambda n: _patiently(gate, (f"bytes={2 * MIB}-{2 * MIB + 9}", "bytes=-10", "bytes=1-")[n]))
-    for answer in outside:
-        assert answer.status == 429, "not verified yet"
-        assert 0 < int(answer.headers["Retry-After"]) < 10
-        assert "being fetched" in answer.headers["X-Error-Message"]
+    here, far = f"bytes={2 * MIB}-{2 * MIB + 9}", f"bytes={40 * MIB}-{40 * MIB + 9}"
+    outside = together(3, lambda n: _patiently(gate, ("bytes=-10", here, far)[n]))
+    assert outside[0].status == 429, "the tail waits for the digest"
+    assert 0 < int(outside[0].headers["Retry-After"]) < 10
+    assert "being fetched" in outside[0].headers["X-Error-Message"]
+    assert [got.status for got in outside[1:]] == [206, 206], "inert in part: served while it fills"
+    assert outside[1].sha256 == hashlib.sha256(whole.read(2 * MIB, 10)).hexdigest()
+    assert outside[2].sha256 == hashlib.sha256(whole.read(40 * MIB, 10)).hexdigest()
     waiting = together(2, lambda n: _open(stall) if n else ask(gate, RUNNING, "bytes=-10"))
     assert (waiting[0].status, waiting[0].body) == (206, whole.read(whole.size - 10, 10)), "waits for the commit"
     assert client.read_all().sha256 == whole.sha256
@@ -149,7 +152,7 @@ def test_ranges_of_a_running_fill(gate, sim):
 
 def _patiently(gate, spec):
     """A range asked for as clients do: they give up after 10 s of silence."""
-    got = Download(gate.url, url_of(RUNNING, ST), {"Range": spec}, timeout_s=10.0)
+    got = Download(gate.url, url_of(RUNNING, ST), {"Range": spec}, timeout_s=10.0).read_all()
     got.close()
     return got
 

@@ -6,8 +6,9 @@ import pytest
 
 from gateway.domain.errors import IntegrityError, StoreError, UpstreamError, UpstreamNotFound
 from gateway.domain.evidence import JudgedSpan
-from gateway.enforcement.fill import FINAL, HELD_TAIL_BYTES, Fill
+from gateway.enforcement.fill import FINAL, Fill
 from gateway.enforcement.fills import Fills
+from gateway.enforcement.release import HELD_TAIL_BYTES
 from gateway.simulator.content import Sparse
 from gateway.simulator.faults import Fault, Gate, redirected
 from tests.enforcement.workbench import released_until_error, workbench
@@ -110,10 +111,10 @@ async def test_a_judged_span_is_held_until_it_is_proven(bench):
     assert await fill.bind([judged])
     await stall.stall_gate.reached()
     assert await fill.wait_released(0) <= 2 * MIB
-    assert not fill.has_proven([judged])
+    assert not fill.release.has_proven([judged])
     stall.stall_gate.open()
     await fill.wait_committed()
-    assert fill.has_proven([judged])
+    assert fill.release.has_proven([judged])
 
 
 async def test_of_a_judged_span_that_differs_not_one_byte_leaves(bench):
