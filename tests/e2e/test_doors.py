@@ -7,9 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
+from gateway.domain.request import OF_FILE, RequestKind
+from gateway.hubs.huggingface.routes import POST, READ, ROUTES, Route
 from gateway.simulator.thread import SimulatorThread
 from gateway.simulator.world import World
 from tests.e2e.harness import GatewayProcess
+from tests.e2e.walk import walk
 
 SECRET = b"THESE BYTES MUST NEVER LEAVE"
 REPOS = ("models:org/model", "datasets:org/set", "spaces:org/app")
@@ -71,18 +74,75 @@ def routes(world):
             yield f"{api}/xet-write-token/{rev}"
             yield f"{api}/commits/{rev}"
             yield f"{api}/treesize/{rev}/"
+            yield f"{api}/treesize/{rev}/dir"
             yield f"{api}/paths-info/{rev}"
         yield f"/api/{kind}/{repo_id}"
         yield f"/api/{kind}/{repo_id}/refs?include_prs=1"
         yield f"/api/{kind}/{repo_id}/scan"
+        yield f"/api/{kind}/{repo_id}/auth-check"
+        yield f"/api/{kind}/{repo_id}/auth-check/write"
+        yield f"/api/{kind}/{repo_id}/safetensors-metadata/model.safetensors"
+        for unknown in ("likers", "lfs-files", "leaderboard", "discussions", "discussions/1", "jwt", "resource-group"):
+            yield f"/api/{kind}/{repo_id}/{unknown}"
         yield f"/api/{kind}?search=org"
         yield f"/{prefix}{repo_id}.git/info/refs?service=git-upload-pack"
         yield f"/{prefix}{repo_id}.git/info/lfs/objects/batch"
         yield f"/{prefix}{repo_id}/info/refs?service=git-upload-pack"
         yield f"/{prefix}{repo_id}"
+    for unknown in ("models-tags-by-type", "datasets-tags-by-type", "validate-yaml", "trending", "collections"):
+        yield f"/api/{unknown}"
+    yield "/oauth/device"
     yield "/v2/org/model/manifests/main"
     yield "/v2/org/model/blobs/sha256:" + "0" * 64
     yield "/"
+
+
+def every_row(world):
+    """Every request of every row of the grammar's table, known to this page or not, under two spellings of a revision."""
+    for name in ("org/model", "datasets/org/set", "spaces/org/app"):
+        refs = ["main", world[name].main.id]
+        yield from walk(world[name], refs=refs, paths=["model.safetensors", "dir/config.json"])
+
+
+def marks_of(world, hub):
+    """What tells of a file: its bytes, its digests, its Xet hash, and where the hub keeps it."""
+    files = [f for name in ("org/model", "datasets/org/set", "spaces/org/app") for f in world[name].main.files.values()]
+    digests = {digest.encode() for f in files for digest in (f.xet, f.content.sha256, f.oid)}
+    hosts = [hub.cdn_url.encode(), hub.hub_url.encode(), b"huggingface.co", b"cas-server"]
+    return [SECRET[:12], b"xetHash", *hosts, *digests]
+
+
+def test_every_row_of_the_table_denies(world, sealed):
+    hub, gateway = sealed
+    marks, walked, asked_digests = marks_of(world, hub), set(), [b"/lfs/objects/batch", b"/blobs/sha256:"]
+    for asked in every_row(world):
+        walked.add(asked.route)
+        for headers in HEADERS:
+            answer = gateway.get(asked.target, asked.method, {**asked.headers, **headers}, asked.body)
+            wire = str(answer.headers).encode() + answer.body
+            told_by_client = any(part in asked.target.encode() for part in asked_digests)
+            for mark in marks:
+                is_echo = told_by_client and mark in asked.target.encode() + (asked.body or b"")
+                assert is_echo or mark not in wire, (asked.method, asked.target, headers, answer.status, wire[:500])
+            assert answer.status < 500, (asked.method, asked.target, answer.status)
+            names = {name.lower() for name in answer.headers}
+            assert not names & {"location", "x-xet-hash", "x-xet-refresh-route", "link"}, (asked.method, asked.target)
+            if asked.route.kind in OF_FILE and asked.method == "GET":
+                assert answer.status == 403, (asked.target, answer.status)
+                assert "X-Error-Code" not in answer.headers, asked.target
+    assert walked == set(ROUTES), "a row of the table was not walked"
+    assert not hub.bytes_sent("*model.safetensors", host="cdn")
+
+
+def test_a_row_that_the_walk_cannot_fill_fails_it(world, monkeypatch):
+    """Whoever adds a row with a part of a new kind must teach the walk what to ask for."""
+    for row in (
+        Route(RequestKind.RESOLVE, READ, "/api/{type}/{repo}/new/{thing}"),
+        Route(RequestKind.RESOLVE, POST, "/api/{type}/{repo}/new/{rev}"),
+    ):
+        monkeypatch.setattr("tests.e2e.walk.ROUTES", (*ROUTES, row))
+        with pytest.raises(AssertionError, match="the walk"):
+            list(every_row(world))
 
 
 def test_nothing_leaves_through_any_door(world, sealed):
@@ -141,12 +201,28 @@ def test_writes_are_refused_as_read_only(sealed):
         assert "read-only" in answer.json["error"]
 
 
-def test_an_unknown_route_is_404_json(sealed):
+@pytest.mark.parametrize(
+    "route",
+    [
+        "/somewhere/else/entirely/x",
+        "/api/models/org/model/likers",
+        "/api/models/org/model/leaderboard",
+        "/api/models/org/model/lfs-files",
+        "/api/models/org/model/discussions",
+        "/api/models/org/model/discussions/1",
+        "/api/models-tags-by-type",
+        "/api/validate-yaml",
+        "/oauth/device",
+    ],
+)
+def test_an_unknown_route_is_404_json_and_on_record(sealed, route):
     _, gateway = sealed
-    answer = gateway.get("/somewhere/else/entirely/x")
+    answer = gateway.get(route, headers={"User-Agent": f"unknown/{route.count('/')}.{len(route)}"})
     assert answer.status == 404
     assert answer.headers["Content-Type"].startswith("application/json")
     assert answer.json["error"]
+    assert "X-Error-Code" not in answer.headers
+    assert [r for r in gateway.records() if r.get("client") == f"unknown/{route.count('/')}.{len(route)}"]
 
 
 def test_telemetry_and_harnesses_are_answered_here(sealed):
