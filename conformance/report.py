@@ -120,20 +120,26 @@ _OWN_REGISTRY = """\
 The runner takes any `HF_ENDPOINT`. In a checkout, with Python ≥ 3.11 and make:
 
 ```console
-$ make clients tools                            # the clients, each in an environment of its own
-$ .venv/bin/python -m conformance upstream --port 8001      # the hub with the test repos; it prints its addresses
+$ make clients tools               # the clients, each in an environment of its own
+$ export PATH="$PWD/.venv/bin:$PATH"
+$ python -m conformance upstream --port 8001
+{"hub_url": "http://127.0.0.1:8001", "cdn_url": "http://localhost:41235", "repos": {"model": "conformance/tiny-bert", …}}
 ```
 
-Let your registry proxy `http://127.0.0.1:8001` as its Hugging Face remote, then:
+That serves the test repos. Let your registry proxy them as its Hugging Face remote, and run the clients against it:
 
 ```console
-$ .venv/bin/python -m conformance run --endpoint http://my-registry/hf --token TOKEN
+$ python -m conformance run --endpoint http://my-registry/hf --token TOKEN
 ```
 
-Where it cannot proxy that hub, name repos that it holds, one per role (`conformance/README.md` lists the roles); digests
-are taken from its own listings, and features without a repo are not run:
+Where it cannot proxy that hub, name repos that it holds, one per role (the roles are in `conformance/world.py`). Digests are
+then taken from its own listings, and features without a repo are not run:
 
 ```console
-$ echo '{"model": "org/tiny-bert", "csv": "org/table"}' > repos.json
-$ .venv/bin/python -m conformance run --endpoint http://my-registry/hf --repos repos.json
-```""".splitlines()
+$ cat repos.json
+{"model": "org/tiny-bert", "csv": {"id": "org/table", "type": "dataset"}}
+$ python -m conformance run --endpoint http://my-registry/hf --repos repos.json --client hub-2 --client datasets
+```
+
+`--json` prints the cells as JSON; `--client` and `--feature` narrow a run. In the cells, ids, ports and times are replaced,
+so that two runs can be compared.""".splitlines()

@@ -105,7 +105,7 @@ def raises(code, *names):
 
 def shown(error):
     """What a user reads of an exception: its own class and text, not its causes."""
-    return "".join(traceback.format_exception_only(type(error), error)).strip()
+    return f"{type(error).__name__}: {error}".strip()
 
 
 def say(**line):
