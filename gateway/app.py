@@ -28,6 +28,7 @@ from gateway.enforcement.fills import Fills
 from gateway.enforcement.forwarding import Forwarding
 from gateway.enforcement.gathering import Gathering
 from gateway.enforcement.integrity import Integrity
+from gateway.enforcement.manifests import Manifests
 from gateway.enforcement.memory import DecisionMemory
 from gateway.enforcement.objects import Objects
 from gateway.enforcement.recording import Recording
@@ -58,13 +59,9 @@ from gateway.stores.quota import Limits as StoreLimits
 
 # The newest rows kept of what can be had again; first sights, learnt digests and blocks are kept for ever.
 KEPT_ROWS = {
-    "ref": 200_000,
-    "withheld": 200_000,
-    "snapshot": 20_000,
-    "decision": 1_000_000,
-    "report": 1_000_000,
-    "input": 1_000_000,
-}
+    "ref": 200_000, "withheld": 200_000, "layer": 200_000, "snapshot": 20_000, "decision": 1_000_000,
+    "report": 1_000_000, "input": 1_000_000,
+}  # fmt: skip
 FACTS_BYTES = 8 << 30  # a stranger's listings are long: they must not take the disk from the ledger
 
 
@@ -151,12 +148,15 @@ async def _started(settings: Settings, stack: AsyncExitStack) -> _Adapters:
     stack.push_async_callback(decision_log.close)
     facts = SqliteFacts(state.layout.facts, keep=KEPT_ROWS, most_bytes=FACTS_BYTES)
     stack.push_async_callback(facts.close)
-    store = LocalBlobStore(state.layout.blobs, _store_limits(settings), clock)
+    limits = StoreLimits(high_bytes=settings.state.quota_bytes or None, reserve_bytes=settings.state.reserve_bytes)
+    store = LocalBlobStore(state.layout.blobs, limits, clock)
     stack.push_async_callback(store.close)
     scanner = await _scanner(settings, stack)
     engine = BatchedEngine(KeptInputs(await _engine(settings, bundle, stack), facts, masks))
     upstream = await _upstream(settings, stack)
-    return _Adapters(clock, bundle, state, generation, ledger, decision_log, facts, store, scanner, engine, upstream, Background())
+    return _Adapters(
+        clock, bundle, state, generation, ledger, decision_log, facts, store, scanner, engine, upstream, Background()
+    )
 
 
 def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
@@ -189,7 +189,10 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         lambda: a.generation.value,
         with_origin=a.bundle.reads_origin,
     )
+    manifests = Manifests(admission, a.upstream, a.facts, recording, flights, ttl_s=part.ref_ttl_s)
     admission.assembled[RequestKind.LFS_BATCH] = Objects(admission, recording).admit
+    admission.assembled[RequestKind.MANIFEST] = manifests.manifest
+    admission.assembled[RequestKind.LAYER] = manifests.layer
     return Core(
         dialect,
         admission,
@@ -250,10 +253,6 @@ def _searching(
 
 def _raise(generation: Generation) -> None:
     generation.bump()
-
-
-def _store_limits(settings: Settings) -> StoreLimits:
-    return StoreLimits(high_bytes=settings.state.quota_bytes or None, reserve_bytes=settings.state.reserve_bytes)
 
 
 async def _scanner(settings: Settings, stack: AsyncExitStack) -> Scanner:

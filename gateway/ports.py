@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from gateway.domain.artifact import Artifact, FileEntry, Repo, RepoType, Span
 from gateway.domain.decision import Decision, Query
 from gateway.domain.evidence import ScanReport, Snapshot
-from gateway.domain.objects import JudgedObject
+from gateway.domain.objects import JudgedObject, Manifest
 from gateway.domain.outcome import Refusal
 from gateway.domain.record import Durability, Record
 from gateway.domain.request import HubRequest
-from gateway.domain.subject import Subject
+from gateway.domain.subject import Client, Subject
 
 
 class RangeSource(Protocol):
@@ -32,7 +32,6 @@ class RangeSource(Protocol):
 
         Raises UpstreamError (source lost), IntegrityError (other bytes than before), StoreError.
         """
-        ...
 
 
 class Scanner(Protocol):
@@ -46,7 +45,6 @@ class Scanner(Protocol):
 
     async def scan(self, source: RangeSource, path: str) -> ScanReport:
         """Report on the file; errors of `source` propagate unchanged."""
-        ...
 
 
 class PolicyEngine(Protocol):
@@ -60,11 +58,9 @@ class PolicyEngine(Protocol):
 
     async def decide(self, query: Query) -> Decision:
         """Evaluate `data.gateway.decision` for the query."""
-        ...
 
     async def ready(self) -> str:
         """Return "" when a decision can be made now, else one sentence why not."""
-        ...
 
     async def close(self) -> None: ...
 
@@ -82,25 +78,20 @@ class Upstream(Protocol):
 
     async def resolve(self, repo: Repo, ref: str) -> Resolved:
         """Resolve a mutable ref ("" for the default branch) to a commit."""
-        ...
 
     async def snapshot(self, repo: Repo, ref: str, commit: str, access: str) -> Snapshot:
         """All facts of one revision. `ref` is the ref asked for and decides ref_kind."""
-        ...
 
     async def read_range(self, artifact: Artifact, span: Span, access: str) -> bytes:
         """Read exactly one range of a file at its pinned digest and ETag."""
-        ...
 
     def open(
         self, artifact: Artifact, access: str, start: int = 0
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Stream the file from `start` to its end. Raises UpstreamError also between chunks."""
-        ...
 
     async def forward(self, repo: Repo, name: str, query: Mapping[str, tuple[str, ...]], access: str) -> Any:
         """A bounded JSON answer of another read route (`refs`, or `info` / `tree` with `expand`), unfiltered."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +117,13 @@ class Catalog(Protocol):
 
     async def search(self, kind: RepoType, query: Mapping[str, tuple[str, ...]]) -> FoundPage:
         """One page, asked as a stranger. `query` holds the parameters of the hub, its cursor among them."""
-        ...
+
+
+class Registry(Protocol):
+    """The registry of a hub, which names layers by tags. Raises UpstreamError and its kinds."""
+
+    async def manifest(self, repo: Repo, tag: str, access: str) -> Manifest:
+        """What a tag names; UpstreamNotFound ("entry") where there is no such tag, or no registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +146,12 @@ class Staging(Protocol):
 
     async def write(self, chunk: bytes) -> None:
         """Append and hash. Raises StoreError (disk full)."""
-        ...
 
     async def commit(self, expected: FileEntry) -> BlobInfo:
         """Verify size and digest (sha256, or the git blob id), fsync, make visible.
 
         Raises IntegrityError (nothing becomes visible) or StoreError.
         """
-        ...
 
     async def discard(self) -> None: ...
 
@@ -166,15 +161,12 @@ class BlobStore(Protocol):
 
     async def stat(self, sha256: str) -> BlobInfo | None:
         """The blob, or None. Marks it as used."""
-        ...
 
     def pin(self, sha256: str) -> AbstractAsyncContextManager[BlobInfo | None]:
         """Keep the blob from eviction while it is served."""
-        ...
 
     async def stage(self, size_bytes: int) -> Staging:
         """Room for `size_bytes` of unverified bytes; evicts whole blobs if the quota asks. Raises StoreError."""
-        ...
 
 
 class Facts(Protocol):
@@ -186,7 +178,6 @@ class Facts(Protocol):
 
     async def put_if_absent(self, namespace: str, key: str, value: Any) -> Any:
         """Store unless present; return what is stored now."""
-        ...
 
 
 class Ledger(Protocol):
@@ -196,7 +187,6 @@ class Ledger(Protocol):
 
     def healthy(self) -> bool:
         """False after a failed write or sync: final until restart."""
-        ...
 
 
 class DecisionLog(Protocol):
@@ -207,7 +197,6 @@ class DecisionLog(Protocol):
 
         Empty where no such decision is on record. What was recorded before the call is found. Raises LedgerError.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +212,6 @@ class Identifier(Protocol):
 
     async def identify(self, credential: Credential) -> Subject | None:
         """A subject; None where this identifier does not know the kind of credential (ask the next one)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +231,9 @@ class Grammar(Protocol):
 
         Raises UnroutableRequest for everything that the grammar does not name.
         """
-        ...
 
     def tombstone_ref(self, repo: Repo, ref: str) -> str | None:
         """The refused ref (or commit prefix) that an invented commit names, "" for the default branch; else None."""
-        ...
 
 
 class Words(Protocol):
@@ -255,41 +241,39 @@ class Words(Protocol):
 
     def file(self, artifact: Artifact, decision: Decision) -> Rendering:
         """Status 200 and the headers of an allowed file, without Content-Length and body."""
-        ...
 
     def listing(self, request: HubRequest, snapshot: Snapshot, decision: Decision, payload: Any = None) -> Rendering:
         """INFO, TREE, PATHS_INFO and REFS: hidden paths removed, Xet hashes stripped, links our own.
 
         `payload` is the forwarded upstream JSON for REFS and for `expand` requests.
         """
-        ...
 
     def pointer(self, artifact: Artifact) -> Rendering:
         """RAW of an allowed LFS file: the text that git keeps in its place.
 
         Raises UpstreamUnavailable where the hub's own is another one.
         """
-        ...
 
     def page(self, artifact: Artifact, sha256: str, decision: Decision) -> Rendering:
         """BLOB: a page for people about an allowed file, whose judged bytes have this digest."""
-        ...
 
     def found(self, request: HubRequest, rows: Sequence[FoundRow], cursor: str) -> Rendering:
         """SEARCH: the rows, and a link of our own to the page behind `cursor` ("" for none)."""
-        ...
+
+    def manifest(self, manifest: Manifest, files: Mapping[str, FileEntry], client: Client) -> Rendering:
+        """MANIFEST: in our own words; `files` by sha256 are what its layers were judged as."""
+
+    def layer(self, artifact: Artifact, sha256: str) -> Rendering:
+        """LAYER: status 200 and the headers of an allowed one, without Content-Length and body."""
 
     def batch(self, objects: Sequence[JudgedObject]) -> Rendering:
         """LFS_BATCH: each object with an address of our own, or its refusal."""
-        ...
 
     def local(self, request: HubRequest, subject: Subject) -> Rendering:
         """WHOAMI, TELEMETRY, HARNESSES: answered here."""
-        ...
 
     def refuse(self, request: HubRequest | None, method: str, refusal: Refusal) -> Rendering:
         """The hub's own error words for a refusal, with reason, rule, decision id and next step."""
-        ...
 
 
 class Dialect(Grammar, Words, Protocol):

@@ -61,7 +61,8 @@ class Digest:
 class FileEntry:
     """One file of a revision, as the hub lists it.
 
-    `git_oid` is the git blob id of the file (of its LFS pointer, where `sha256` is set).
+    `git_oid` is the git blob id of the file (of its LFS pointer, where `sha256` is set); "" for what lies in no
+    revision: a layer that the hub's registry made, had only by its digest.
     `sha256` is the LFS object id, else None until the bytes were fetched and hashed.
     """
 

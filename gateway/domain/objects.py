@@ -23,11 +23,15 @@ class JudgedObject:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of a manifest: which bytes, and what they are said to be."""
+    """One layer of a manifest: which bytes, and what they are said to be.
+
+    `name` is a path under which such bytes can be judged where no file of the repo has them, "" where they cannot.
+    """
 
     sha256: str
     size_bytes: int
     media_type: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,8 @@ class Manifest:
     media_type: str
     config: Layer
     layers: tuple[Layer, ...]
+
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        """Everything that the manifest leads to."""
+        return (self.config, *self.layers)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from gateway.clock import Clock
-from gateway.domain.artifact import Repo
+from gateway.domain.artifact import FileEntry, Repo
 from gateway.domain.decision import Decision, DecisionScope, Effect, Reason
 from gateway.domain.errors import GatewayError, UpstreamNotFound
 from gateway.domain.outcome import Absence, Denial, Pending, Refusal, Refused
@@ -129,6 +129,9 @@ class Admission:
             return Answer(refusal, (decided,))
         match request.kind:
             case RequestKind.OBJECT if request.path:
+                if layer := request.query.get("layer"):
+                    piece = FileEntry(request.path, int(layer[1]), "", layer[0])
+                    return await self._judging.piece(context, piece, known, decided, progress)
                 return await self._judging.file(context, request.path, known, decided, progress)
             case kind if kind in OF_FILE:
                 return await self._judging.file(context, request.path, known, decided, progress)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.domain.artifact import Artifact
+from gateway.domain.artifact import Artifact, FileEntry
 from gateway.domain.decision import Decision
 from gateway.domain.evidence import JudgedSpan, Snapshot
-from gateway.domain.objects import JudgedObject
+from gateway.domain.objects import JudgedObject, Manifest
 from gateway.domain.subject import Client, Subject
 from gateway.ports import FoundRow
 
@@ -73,5 +74,13 @@ class GrantedBatch:
     objects: tuple[JudgedObject, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class GrantedManifest:
+    """A manifest all of whose layers are allowed; `files` by sha256 are what they were judged as."""
+
+    manifest: Manifest
+    files: Mapping[str, FileEntry]
+
+
 Granted = GrantedFile | GrantedListing
-Assembled = GrantedPage | GrantedBatch
+Assembled = GrantedPage | GrantedBatch | GrantedManifest

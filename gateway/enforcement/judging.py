@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.domain.artifact import Artifact
+from gateway.domain.artifact import Artifact, FileEntry
 from gateway.domain.decision import Decision, FileEffect, Reason
-from gateway.domain.evidence import ScanReport
+from gateway.domain.evidence import FileFacts, ScanReport
 from gateway.domain.outcome import Absence, Refusal
 from gateway.enforcement.context import Granted, GrantedFile, RequestContext
 from gateway.enforcement.deciding import Decided, Deciding
@@ -69,6 +69,18 @@ class Judging:
             sha256 = await self._gathering.bind(artifact, facts.access)
             bare = replace(decided.decision, files={})
             return Answer(GrantedFile(artifact, bare, sha256, facts.access), (decided,))
+        return await self._by_evidence(context, file, known, decided)
+
+    async def piece(
+        self, context: RequestContext, entry: FileEntry, known: Known, decided: Decided, progress: Progress
+    ) -> Answer:
+        """Bytes that lie in no revision, but that the hub hands out with this one: always judged by evidence."""
+        progress.commit, progress.entry = known.snapshot.revision.commit, entry
+        return await self._by_evidence(context, FileFacts(entry, "unknown"), known, decided)
+
+    async def _by_evidence(self, context: RequestContext, file: FileFacts, known: Known, decided: Decided) -> Answer:
+        entry, revision, facts = file.entry, known.snapshot.revision, known.snapshot.repo
+        artifact = Artifact(facts.repo, revision.commit, entry)
         evidence = await self._gathering.gather(artifact, facts.access)
         judged = await self._deciding.file(context, known, file, evidence, decided.decision)
         if (denial := denied_by_evidence(judged.decision, entry, revision.commit)) is not None:

@@ -18,7 +18,7 @@ from gateway.domain.objects import JudgedObject
 from gateway.domain.outcome import Absence, Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.enforcement.admission import Admission
-from gateway.enforcement.context import Granted, GrantedBatch, GrantedFile, GrantedListing, GrantedPage, RequestContext
+from gateway.enforcement.context import Assembled, Granted, GrantedBatch, GrantedFile, GrantedListing, RequestContext
 from gateway.enforcement.recording import Recording
 
 BATCH_WAIT_S = 20.0  # git-lfs gives up after 30 s of silence (lfs.activitytimeout)
@@ -93,7 +93,7 @@ class Objects:
 async def part_of(admission: Admission, context: RequestContext, request: HubRequest) -> Granted | Refusal:
     """One part of an assembled answer, by the one door: an OBJECT without a path asks for its revision."""
     result = await admission.admit(context, request)
-    assert not isinstance(result, GrantedPage | GrantedBatch)
+    assert not isinstance(result, Assembled)
     return result
 
 

@@ -105,9 +105,8 @@ class Recording:
             remembered=remembered,
             extra=evidence(reports, revision_decision),
         )
-        big = context.method == "GET" and isinstance(granted, GrantedFile) and grant.size_bytes > DURABLE_DELIVERY_BYTES
-        lasting = big or request.kind is RequestKind.OBJECT  # an address that is handed out
-        await self._ledger.record(record, Durability.WRITTEN if remembered and not lasting else Durability.DURABLE)
+        lasting = not remembered or _lasts(context, request, granted)
+        await self._ledger.record(record, Durability.DURABLE if lasting else Durability.WRITTEN)
 
     async def decided(self, context: RequestContext, request: HubRequest, decision: Decision, commit: str) -> None:
         """Record the decision on a revision behind that on one of its files, whose record comes next and is durable:
@@ -265,6 +264,14 @@ class Recording:
             ref=request.ref if request is not None else "",
             path=request.path if request is not None else "",
         )
+
+
+def _lasts(context: RequestContext, request: HubRequest, granted: Granted) -> bool:
+    """Is even a repeat durable? The start of a large delivery is, and an address that is handed out."""
+    if request.kind is RequestKind.OBJECT:
+        return True
+    size_bytes = granted.artifact.entry.size_bytes if isinstance(granted, GrantedFile) else 0
+    return context.method == "GET" and size_bytes > DURABLE_DELIVERY_BYTES
 
 
 def grant_of(granted: Granted) -> GrantRecord:

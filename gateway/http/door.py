@@ -22,7 +22,14 @@ from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.subject import ANONYMOUS, Client, Subject
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.background import Background
-from gateway.enforcement.context import GrantedBatch, GrantedFile, GrantedListing, GrantedPage, RequestContext
+from gateway.enforcement.context import (
+    GrantedBatch,
+    GrantedFile,
+    GrantedListing,
+    GrantedManifest,
+    GrantedPage,
+    RequestContext,
+)
 from gateway.enforcement.recording import Recording
 from gateway.http.errors import guarded
 from gateway.http.hold import Holding
@@ -152,7 +159,7 @@ class Door:
             subject = await self._identify(credential)
             context = replace(context, subject=subject)
             _within(self._limits.admit_subject(subject))
-            if asked.kind in _LOCAL:
+            if asked.kind in _LOCAL or (asked.repo is None and asked.kind is RequestKind.MANIFEST):
                 await self._recording.local(context, asked)
                 return _plain(self._dialect.local(asked, subject))
             return await self._admitted(request, context, asked)
@@ -202,6 +209,8 @@ class Door:
                 return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
             case GrantedBatch():
                 return _plain(self._dialect.batch(granted.objects))
+            case GrantedManifest():
+                return _plain(self._dialect.manifest(granted.manifest, granted.files, context.client))
             case GrantedPage():
                 return _plain(self._dialect.found(asked, granted.rows, granted.cursor))
             case Pending() if (held := await self._holding.answer(request, context, asked, granted)) is not None:

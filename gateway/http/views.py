@@ -66,6 +66,9 @@ class Views:
                 return _whole(self._dialect.page(granted.artifact, granted.sha256, granted.decision))
             case RequestKind.SAFETENSORS_METADATA:
                 return _whole(await self._metadata(context, asked, granted))
+            case RequestKind.LAYER:
+                layer = self._dialect.layer(granted.artifact, granted.sha256)
+                return await self._files.answer(request, context, granted, layer)
             case _:
                 return await self._files.answer(request, context, granted, head)
 

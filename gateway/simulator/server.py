@@ -12,12 +12,14 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from gateway.simulator import lfs
 from gateway.simulator.answers import Answer
 from gateway.simulator.cdn import Cdn
 from gateway.simulator.content import Bytes
 from gateway.simulator.delivery import bend, send
 from gateway.simulator.faults import Faults
 from gateway.simulator.hub import Hub
+from gateway.simulator.registry import Registry
 from gateway.simulator.targets import parse_target
 from gateway.simulator.traffic import SeenRequest, Traffic
 from gateway.simulator.world import World
@@ -54,6 +56,7 @@ class Simulator:
         self.traffic = Traffic()
         self.cdn = Cdn(now)
         self.hub = Hub(world, self.cdn)
+        self._registry = Registry(world, self.cdn)
         self._ports = {"hub": port, "cdn": cdn_port}
         self._cdn_name = cdn_name
         self._tls = tls
@@ -147,6 +150,11 @@ class Simulator:
         return self.cdn.file(seen.path) if seen.host == "cdn" else parse_target(seen.target, self.world).file
 
     def _answer_hub(self, seen: SeenRequest) -> tuple[Answer, str]:
+        headers = dict(seen.headers)
+        other = self._registry.answer(seen.method, seen.target, headers)
+        other = other or lfs.answer(self.world, self.cdn, seen.target, headers, seen.body)
+        if other is not None:
+            return other, "resolvers"
         target = parse_target(seen.target, self.world)
         bucket = "resolvers" if target.is_file else "api"
         return self.hub.answer(seen.method, target, dict(seen.headers), seen.body), bucket

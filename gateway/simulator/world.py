@@ -19,11 +19,13 @@ class Account:
 
 @dataclass
 class World:
-    """Repos by their name in file routes (`org/name`, `datasets/org/name`); tokens by their text."""
+    """Repos by their name in file routes (`org/name`, `datasets/org/name`); tokens by their text; small layers of the
+    `/v2/` registry by name and media type, where a test wants its own."""
 
     repos: dict[str, Repo] = field(default_factory=dict)
     renames: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, Account] = field(default_factory=dict)
+    layers: dict[str, dict[str, bytes]] = field(default_factory=dict)
     _created: int = 0
 
     def repo(self, repo_id: str, type: str = "model", **facts: Any) -> Repo:  # noqa: A002 - the hub's own word

@@ -18,6 +18,7 @@ from gateway.domain.errors import IntegrityError, UpstreamUnavailable
 from gateway.hubs.huggingface.answers import DELIVERY_REFUSED, PassingTrouble
 from gateway.hubs.huggingface.backoff import Patience
 from gateway.hubs.huggingface.config import UpstreamConfig
+from gateway.hubs.huggingface.manifests import blob_path, is_made_by_hub
 from gateway.hubs.huggingface.network import ANONYMOUS, GATEWAY_TOKEN, Answer, Network, translated
 from gateway.hubs.huggingface.signatures import expires_at_s
 
@@ -160,6 +161,8 @@ class Content:
     def _url(self, artifact: Artifact) -> URL:
         repo = artifact.repo
         path = f"/{repo.type.prefix}{repo.id}/resolve/{artifact.commit}/{quote(artifact.path)}"
+        if is_made_by_hub(artifact.entry):
+            path = blob_path(repo, artifact.entry.digest.value)
         return URL(f"{self._config.base_url}{path}", encoded=True)
 
 

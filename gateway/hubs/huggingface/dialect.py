@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from gateway.domain.artifact import Artifact, Repo
+from gateway.domain.artifact import Artifact, FileEntry, Repo
 from gateway.domain.decision import Decision
 from gateway.domain.evidence import Snapshot
 from gateway.domain.explaining import Explaining
-from gateway.domain.objects import JudgedObject
+from gateway.domain.objects import JudgedObject, Manifest
 from gateway.domain.outcome import Absence, Refusal
 from gateway.domain.request import HubRequest, RequestKind
-from gateway.domain.subject import Subject, SubjectKind
+from gateway.domain.subject import Client, Subject, SubjectKind
 from gateway.hubs.huggingface import commits, grammar, lfs, refusals
 from gateway.hubs.huggingface.files import file_headers
 from gateway.hubs.huggingface.listing import UnknownFolder, json_answer, listing_value
+from gateway.hubs.huggingface.manifests import blob_headers, manifest_answer, ping
 from gateway.hubs.huggingface.page import file_page
 from gateway.hubs.huggingface.pointer import pointer
 from gateway.hubs.huggingface.scrub import HUB_ORIGINS, Scrub
@@ -85,6 +86,14 @@ class HuggingFaceDialect:
         link = (("Link", next_link(self._public_url, request, cursor)),) if cursor else ()
         return json_answer([row_json(request, row, self._scrub) for row in rows], headers=link)
 
+    def manifest(self, manifest: Manifest, files: Mapping[str, FileEntry], client: Client) -> Rendering:
+        """The manifest of a registry's tag; llama.cpp is told the names of its files."""
+        return manifest_answer(manifest, files, names_files=client.name.startswith("llama-cpp"))
+
+    def layer(self, artifact: Artifact, sha256: str) -> Rendering:
+        """Status 200 and the headers of an allowed layer, its own address among them."""
+        return blob_headers(self._public_url, artifact, sha256)
+
     def batch(self, objects: Sequence[JudgedObject]) -> Rendering:
         """The answer to an LFS batch."""
         return lfs.batch(self._public_url, objects, self._explaining)
@@ -92,6 +101,8 @@ class HuggingFaceDialect:
     def local(self, request: HubRequest, subject: Subject) -> Rendering:
         """WHOAMI, TELEMETRY and HARNESSES, answered here; the hub never hears of them."""
         match request.kind:
+            case RequestKind.MANIFEST:
+                return ping()
             case RequestKind.WHOAMI:
                 return _whoami(subject)
             case RequestKind.TELEMETRY:

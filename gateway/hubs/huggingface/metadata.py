@@ -11,10 +11,12 @@ from yarl import URL
 from gateway.domain.artifact import Repo, RepoType
 from gateway.domain.errors import UpstreamNotFound, UpstreamUnavailable
 from gateway.domain.evidence import Reachable
+from gateway.hubs.huggingface.answers import absent
 from gateway.hubs.huggingface.commits import page_of
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.entries import Listing, listing_of
 from gateway.hubs.huggingface.limits import malformed
+from gateway.hubs.huggingface.manifests import MANIFEST_BYTES, MANIFEST_TYPES, unknown_tag
 from gateway.hubs.huggingface.network import ANONYMOUS, JsonAnswer, Network
 from gateway.hubs.huggingface.revision import History, commit_of, time_text
 
@@ -76,18 +78,32 @@ class Metadata:
         answer = await self._network.get_json(url, access, missing="revision", form=_encoded(params))
         return answer.value
 
-    async def search(self, kind: RepoType, params: Params) -> JsonAnswer:
-        """One page of `/api/{models|datasets|spaces}`, asked as a stranger."""
-        query = _encoded(params)
-        url = URL(f"{self._config.base_url}/api/{kind.api}" + (f"?{query}" if query else ""), encoded=True)
-        return await self._network.get_json(url, ANONYMOUS, missing="repo", max_bytes=self._config.search_bytes)
-
     async def commits(self, repo: Repo, commit: str, access: str, params: Params) -> dict[str, Any]:
         """One page of the log of a revision, as `rows` and the parameters of the `next` page."""
         asked = {"expand[]" if name == "expand" else name: values for name, values in params.items()}
         url = self._url(repo, f"commits/{quote(commit, safe='')}", asked)
         answer = await self._network.get_json(url, access, missing="revision")
         return page_of(answer.value, answer.next_url)
+
+    async def search(self, kind: RepoType, params: Params) -> JsonAnswer:
+        """One page of `/api/{models|datasets|spaces}`, asked as a stranger."""
+        query = _encoded(params)
+        url = URL(f"{self._config.base_url}/api/{kind.api}" + (f"?{query}" if query else ""), encoded=True)
+        return await self._network.get_json(url, ANONYMOUS, missing="repo", max_bytes=self._config.search_bytes)
+
+    async def manifest(self, repo: Repo, tag: str, access: str) -> Any:
+        """The manifest of a tag. A hub without a registry, or without this tag, has no such entry."""
+        url = URL(f"{self._config.base_url}/v2/{repo.id}/manifests/{quote(tag, safe='')}", encoded=True)
+        accept = ", ".join(MANIFEST_TYPES)
+        try:
+            answer = await self._network.get_json(
+                url, access, missing="entry", max_bytes=MANIFEST_BYTES, accept=accept
+            )
+        except UpstreamUnavailable as error:
+            if unknown_tag(error):
+                raise absent("entry") from None
+            raise
+        return answer.value
 
     async def history(self, repo: Repo, commit: str, access: str) -> History:
         """When the revision was committed, and whether the default branch's history holds it. The walk is capped:

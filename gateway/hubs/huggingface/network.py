@@ -119,7 +119,14 @@ class Network:
         return await retrying(once)
 
     async def get_json(
-        self, url: URL, access: str, *, missing: str, max_bytes: int | None = None, form: str | None = None
+        self,
+        url: URL,
+        access: str,
+        *,
+        missing: str,
+        max_bytes: int | None = None,
+        form: str | None = None,
+        accept: str = "application/json",
     ) -> JsonAnswer:
         """One bounded JSON answer of the endpoint itself (to `form`, where given). Raises UpstreamError."""
         limit = self._config.listing_bytes if max_bytes is None else max_bytes
@@ -127,16 +134,16 @@ class Network:
         async def once(patience: Patience) -> JsonAnswer:
             try:
                 async with asyncio.timeout(self._config.listing_timeout_s):
-                    return await self._json(url, access, missing, limit, form, patience)
+                    return await self._json(url, access, missing, limit, form, accept, patience)
             except TimeoutError:
                 raise PassingTrouble("The hub's listing took too long.", timeout=True) from None
 
         return await self.retried(once)
 
     async def _json(
-        self, url: URL, access: str, missing: str, limit: int, form: str | None, patience: Patience
+        self, url: URL, access: str, missing: str, limit: int, form: str | None, accept: str, patience: Patience
     ) -> JsonAnswer:
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        headers = {"Accept": accept, "Accept-Encoding": "gzip"}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         answer = await self.send(

@@ -9,7 +9,7 @@ from gateway.domain.decision import DecisionScope
 from gateway.domain.explaining import UNEXPLAINED, Explaining
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
-from gateway.hubs.huggingface import git, invented, lfs
+from gateway.hubs.huggingface import git, invented, lfs, manifests
 from gateway.hubs.huggingface.files import file_headers, invented_headers
 from gateway.hubs.huggingface.listing import json_answer
 from gateway.hubs.huggingface.tombstone import Tombstone
@@ -20,6 +20,8 @@ from gateway.ports import Rendering
 OTHER_WORDS: Final[Mapping[RequestKind, Callable[[HubRequest, Refusal, Explaining], Rendering]]] = {
     RequestKind.GIT: git.refusal,
     RequestKind.LFS_BATCH: lfs.refusal,
+    RequestKind.MANIFEST: manifests.refusal,
+    RequestKind.LAYER: manifests.refusal,
 }
 ERROR_CODES = {"repo": "RepoNotFound", "revision": "RevisionNotFound", "entry": "EntryNotFound"}
 XET_ADVICE = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.domain.request import RequestKind
-from gateway.hubs.huggingface import git
+from gateway.hubs.huggingface import git, manifests
 
 READ: Final = frozenset({"GET", "HEAD"})
 POST: Final = frozenset({"POST"})
@@ -55,6 +55,9 @@ ROUTES: Final = (
     Route(RequestKind.GIT, READ | POST, "/{prefix}{repo}.git/{git}"),
     Route(RequestKind.LFS_BATCH, POST, "/{prefix}{repo}/info/lfs/objects/batch", has_query=False),
     Route(RequestKind.LFS_BATCH, POST, "/{prefix}{repo}.git/info/lfs/objects/batch", has_query=False),
+    Route(RequestKind.MANIFEST, READ, "/v2/", has_query=False),
+    Route(RequestKind.MANIFEST, READ, "/v2/{repo}/manifests/{tag}", has_query=False),
+    Route(RequestKind.LAYER, READ, "/v2/{repo}/blobs/{digest}", has_query=False),
     Route(RequestKind.WHOAMI, READ, "/api/whoami-v2"),
     Route(RequestKind.HARNESSES, READ, "/api/agent-harnesses"),
     Route(RequestKind.TELEMETRY, READ, "/api/telemetry/{path}"),
@@ -74,6 +77,8 @@ _PLACEHOLDERS: Final[Mapping[str, str]] = {
     "{commit}": "(?P<rev>[0-9a-f]{40})",
     "{path}": "(?P<path>.+)",
     "{git}": f"(?P<path>{git.PATHS})",
+    "{tag}": f"(?P<path>{manifests.TAG})",
+    "{digest}": manifests.DIGEST,
 }
 _REPOS: Final = (f"(?P<repo>[^/]+/{_NAME})", "(?P<repo>[^/]+)")
 

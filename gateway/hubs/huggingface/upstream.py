@@ -13,10 +13,12 @@ from gateway.clock import Clock, SystemClock
 from gateway.domain.artifact import Artifact, RefKind, Repo, RepoType, Span
 from gateway.domain.errors import UpstreamError, UpstreamNotFound, UpstreamRefused
 from gateway.domain.evidence import Snapshot
+from gateway.domain.objects import Manifest
 from gateway.hubs.huggingface.backoff import SharedBackoff, Sleep
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.content import Content
 from gateway.hubs.huggingface.limits import malformed
+from gateway.hubs.huggingface.manifests import manifest_of
 from gateway.hubs.huggingface.metadata import Metadata
 from gateway.hubs.huggingface.names import is_commit
 from gateway.hubs.huggingface.network import ANONYMOUS, GATEWAY_TOKEN, Network
@@ -38,7 +40,8 @@ COMMIT, PATH = "commit", "path"
 
 
 class HuggingFaceUpstream:
-    """Implements `ports.Upstream` and `ports.Catalog`. Call `start` in the running loop, `close` at the end.
+    """Implements `ports.Upstream`, `ports.Catalog` and `ports.Registry`. Call `start` in the running loop, `close`
+    at the end.
 
     `hub` is the configured name of the hub, as in `Repo.hub`.
     """
@@ -134,6 +137,10 @@ class HuggingFaceUpstream:
                 return await self._metadata.paths_info(repo, commit, access, params)
             case _:
                 raise ValueError(f"there is no upstream route {name!r}")
+
+    async def manifest(self, repo: Repo, tag: str, access: str) -> Manifest:
+        """What a tag of the `/v2/` registry names. Raises UpstreamError."""
+        return manifest_of(await self._metadata.manifest(repo, tag, access))
 
     async def search(self, kind: RepoType, query: Mapping[str, tuple[str, ...]]) -> FoundPage:
         """One page of a search, asked as a stranger. Raises UpstreamError."""

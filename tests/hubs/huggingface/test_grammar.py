@@ -119,7 +119,6 @@ def read(target, method="GET", content_type="", body=b""):
         f"/api/resolve-cache/models/org/name/{SHA}/../config.json",
         f"/api/resolve-cache/models/gpt2/{SHA}/{SHA}/f",
         f"/api/resolve-cache/models/org/name/{SHA}",
-        "/v2/org/name/manifests/latest",
         "/%61pi/models/org/name",
         "/api/%6Dodels/org/name",
         "/API/models/org/name",
