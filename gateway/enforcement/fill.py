@@ -94,10 +94,10 @@ class Fill:
                 self._fd = -1
             self._wake()
 
-    def give_up(self) -> None:
-        """The gateway stops: whoever waits is told."""
+    def give_up(self, why: GatewayError | None = None) -> None:
+        """The transfer is not waited for any longer, or the gateway stops: whoever waits is told."""
         if not self.is_over:
-            self.error = StoreError("the gateway is stopping; ask again", code="gateway/stopping")
+            self.error = why or StoreError("the gateway is stopping; ask again", code="gateway/stopping")
             self._wake()
 
     async def _fill(self) -> BlobInfo:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from cachetools import LRUCache
 
 from gateway.domain.artifact import Artifact
-from gateway.domain.errors import IntegrityError
+from gateway.domain.errors import IntegrityError, UpstreamUnavailable
 from gateway.domain.evidence import JudgedSpan
 from gateway.enforcement.background import Background
 from gateway.enforcement.fill import Fill
@@ -17,6 +18,8 @@ from gateway.ports import BlobStore, Upstream
 MOST_FILLS = 32
 MOST_SMALL = 16
 MOST_OWED = 1024
+WATCH_S = 60.0
+LEAST_BYTES = 1024 * 1024  # that a fill brings in that time, where others wait for its turn
 SMALL_BYTES = 8 * 1024 * 1024
 
 
@@ -24,8 +27,9 @@ class Fills:
     """The fills under way, by digest: an equal digest joins, whatever the repo it is asked through.
 
     `ended` is told of each fill that is over; `pause` waits between two tries (seconds). At most `most` run at once:
-    connections to the hub must be left for questions and range reads. Files of at most 8 MiB have turns of their own:
-    a config must not wait for hours behind checkpoints.
+    connections to the hub must be left for questions and range reads. One that brings less than 1 MiB in `watch_s`
+    while others wait gives up its turn. Files of at most 8 MiB have turns of their own: a config must not wait for
+    hours behind checkpoints.
     """
 
     def __init__(
@@ -36,11 +40,13 @@ class Fills:
         ended: Callable[[Fill], Awaitable[None]],
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         most: int = MOST_FILLS,
+        watch_s: float = WATCH_S,
     ) -> None:
         self._store = store
         self._upstream = upstream
-        self._turns = asyncio.Semaphore(most)
-        self._small_turns = asyncio.Semaphore(MOST_SMALL)
+        self._turns = _Turns(most)
+        self._small_turns = _Turns(MOST_SMALL)
+        self._watch_s = watch_s
         self._background = background
         self._ended = ended
         self._pause = pause
@@ -62,9 +68,10 @@ class Fills:
         return fill
 
     async def _run(self, key: str, fill: Fill) -> None:
+        turns = self._small_turns if fill.size_bytes <= SMALL_BYTES else self._turns
         try:
-            async with self._small_turns if fill.size_bytes <= SMALL_BYTES else self._turns:
-                await fill.run()
+            async with turns.one():
+                await self._watched(fill, turns)
         except asyncio.CancelledError:
             fill.give_up()
             raise
@@ -75,7 +82,51 @@ class Fills:
                 self._running.pop(key, None)
                 self._keep_owed(key, fill)
 
+    async def _watched(self, fill: Fill, turns: _Turns) -> None:
+        """Run the fill; a hub that hardly sends anything must not keep a turn that others wait for."""
+        run = asyncio.ensure_future(fill.run())
+        try:
+            written = 0
+            while not (await asyncio.wait({run}, timeout=self._watch_s))[0]:
+                if turns.queued and fill.written - written < LEAST_BYTES and fill.written < fill.size_bytes:
+                    fill.give_up(_too_slow(fill))
+                    break
+                written = fill.written
+            else:
+                await run
+        finally:
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+
     def _keep_owed(self, key: str, fill: Fill) -> None:
         """What clients had from the hub directly stays owed a comparison where the fill ended before it."""
         if fill.blob is None and not isinstance(fill.error, IntegrityError) and fill.release.promised:
             self._owed[key] = fill.release.promised
+
+
+class _Turns:
+    """So many at once; `queued` wait for theirs."""
+
+    def __init__(self, most: int) -> None:
+        self.queued = 0
+        self._semaphore = asyncio.Semaphore(most)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        self.queued += 1
+        try:
+            await self._semaphore.acquire()
+        finally:
+            self.queued -= 1
+        try:
+            yield
+        finally:
+            self._semaphore.release()
+
+
+def _too_slow(fill: Fill) -> UpstreamUnavailable:
+    return UpstreamUnavailable(
+        f"the hub sends {fill.artifact.path!r} too slowly, and others wait; ask again",
+        timeout=True,
+        code="upstream/too-slow",
+    )

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gateway.domain.errors import StoreError
 from gateway.enforcement.partial import OpenPart
+from gateway.http.cached import is_cached, warm
 
 # The kernel works longest per call where one body is sent alone; beside others each gets its turn sooner.
 PIECE_BYTES = 512 * 1024
@@ -143,6 +144,8 @@ class _Sendfile:
                 await asyncio.sleep(0)
 
     async def send(self, fd: int, offset: int, length: int) -> None:
+        if not is_cached(fd, offset, length):
+            await warm(fd, offset, length)
         while True:
             if self._transport.is_closing():
                 raise ConnectionResetError
