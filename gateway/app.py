@@ -59,8 +59,8 @@ from gateway.stores.quota import Limits as StoreLimits
 
 # The newest rows kept of what can be had again; first sights, learnt digests and blocks are kept for ever.
 KEPT_ROWS = {
-    "ref": 200_000, "withheld": 200_000, "layer": 200_000, "snapshot": 20_000, "decision": 1_000_000,
-    "report": 1_000_000, "input": 1_000_000,
+    "ref": 200_000, "ref_kind": 200_000, "withheld": 200_000, "layer": 200_000, "snapshot": 20_000,
+    "decision": 1_000_000, "report": 1_000_000, "input": 1_000_000,
 }  # fmt: skip
 FACTS_BYTES = 8 << 30  # a stranger's listings are long: they must not take the disk from the ledger
 

@@ -73,14 +73,27 @@ class Resolved:
     access: str
 
 
+@dataclass(frozen=True, slots=True)
+class KnownCommit:
+    """What an earlier answer said of a commit: what cannot change of it is not asked for again.
+
+    `is_fresh`: the facts of its repo are still believed too, so that only the kind of the ref may be missing.
+    """
+
+    snapshot: Snapshot
+    is_fresh: bool
+
+
 class Upstream(Protocol):
     """The network end of a hub. Raises UpstreamError and its kinds."""
 
     async def resolve(self, repo: Repo, ref: str) -> Resolved:
         """Resolve a mutable ref ("" for the default branch) to a commit."""
 
-    async def snapshot(self, repo: Repo, ref: str, commit: str, access: str) -> Snapshot:
-        """All facts of one revision. `ref` is the ref asked for and decides ref_kind."""
+    async def snapshot(
+        self, repo: Repo, ref: str, commit: str, access: str, known: KnownCommit | None = None
+    ) -> Snapshot:
+        """All facts of one revision. `ref` is the ref asked for and decides ref_kind; `known` is of the same commit."""
 
     async def read_range(self, artifact: Artifact, span: Span, access: str) -> bytes:
         """Read exactly one range of a file at its pinned digest and ETag."""

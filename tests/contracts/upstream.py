@@ -13,7 +13,7 @@ import pytest
 from gateway.domain.artifact import Artifact, FileEntry, RefKind, Repo, RepoType, Span
 from gateway.domain.errors import IntegrityError, UpstreamError, UpstreamNotFound, UpstreamUnavailable
 from gateway.domain.evidence import Reachable
-from gateway.ports import Resolved, Upstream
+from gateway.ports import KnownCommit, Resolved, Upstream
 
 REPO = Repo("huggingface", RepoType.MODEL, "org/model")
 SECRET = Repo("huggingface", RepoType.MODEL, "org/secret")
@@ -123,6 +123,16 @@ class UpstreamContract:
             assert (revision.commit, revision.ref_kind) == (commit, kind)
             assert (revision.file("model.bin") is None) is (commit == first)
 
+    async def test_a_known_commit_is_told_by_another_ref_as_if_it_were_asked_for(self, bench: UpstreamBench) -> None:
+        commit = bench.publish(REPO, FILES)
+        bench.tag(REPO, "v1")
+        first = await bench.upstream.snapshot(REPO, "main", commit, A)
+        for ref in ("main", "v1", commit):
+            plain = await bench.upstream.snapshot(REPO, ref, commit, A)
+            for is_fresh in (False, True):
+                again = await bench.upstream.snapshot(REPO, ref, commit, A, KnownCommit(first, is_fresh))
+                assert (again.revision, again.tree) == (plain.revision, plain.tree)
+
     async def test_a_stable_key_stays_with_its_repo(self, bench: UpstreamBench) -> None:
         other = replace(REPO, id="org/other")
         commits = [bench.publish(repo, FILES | {"n": bytes([n])}) for n, repo in enumerate((REPO, REPO, other))]
@@ -225,7 +235,7 @@ class UpstreamContract:
         info = await bench.upstream.forward(REPO, "info", {"commit": (commit,), "expand": ("sha",)}, A)
         assert info["sha"] == commit
         with pytest.raises(ValueError, match="no upstream route"):
-            await bench.upstream.forward(REPO, "commits", at, A)
+            await bench.upstream.forward(REPO, "stars", at, A)
 
     async def test_while_the_hub_is_down_every_question_fails_and_afterwards_none(self, bench: UpstreamBench) -> None:
         commit = bench.publish(REPO, FILES)

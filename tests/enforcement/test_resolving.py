@@ -1,11 +1,12 @@
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from gateway.domain.artifact import FileEntry, Repo, RepoType
-from gateway.domain.errors import StoreError, UpstreamUnavailable
+from gateway.domain.artifact import FileEntry, RefKind, Repo, RepoType
+from gateway.domain.errors import StoreError, UpstreamNotFound, UpstreamUnavailable
 from gateway.domain.evidence import FileFacts
 from gateway.enforcement.background import Background, SingleFlight
 from gateway.enforcement.resolving import Resolving
@@ -22,15 +23,15 @@ class Bench:
         self.hub, self.facts, self.clock, self.background = ScriptedHub(), MemoryFacts(), HandClock(), background
         self.commit = self.hub.publish(REPO, {"README.md": b"words"})
 
-    def resolving(self) -> Resolving:
+    def resolving(self, **more) -> Resolving:
         """As after a restart: only what is kept in the facts."""
         return Resolving(
             self.hub, self.facts, SingleFlight(self.background), self.clock,
-            ref_ttl_s=60.0, facts_ttl_s=3600.0, max_stale=timedelta(days=7),
+            ref_ttl_s=60.0, facts_ttl_s=3600.0, max_stale=timedelta(days=7), **more,
         )  # fmt: skip
 
-    async def known(self, access="anonymous"):
-        return await self.resolving().snapshot(REPO, "main", Resolved(self.commit, access))
+    async def known(self, access="anonymous", ref="main"):
+        return await self.resolving().snapshot(REPO, ref, Resolved(self.commit, access))
 
     def list_files(self, files) -> None:
         self.hub.repos[REPO].files[self.commit] = tuple(files)
@@ -116,3 +117,100 @@ async def test_every_python_file_is_code_in_whatever_case(bench):
     paths = ("a.py", "b/C.PY", "d.pyc", "e.txt")
     bench.list_files(FileFacts(FileEntry(path, 1, "a" * 40), "text") for path in paths)
     assert (await bench.known()).code_paths == ("a.py", "b/C.PY")
+
+
+async def test_a_commit_is_asked_for_once_whatever_ref_it_is_asked_by(bench):
+    bench.hub.tag(REPO, "v1")
+    kinds = {"main": RefKind.BRANCH, bench.commit: RefKind.COMMIT, "v1": RefKind.TAG}
+    for _ in range(2):
+        for ref, kind in kinds.items():
+            revision = (await bench.known(ref=ref)).snapshot.revision
+            assert (revision.ref, revision.ref_kind, revision.commit) == (ref, kind, bench.commit)
+    assert bench.hub.asked["snapshot"] == 1
+
+
+async def test_facts_that_are_old_are_asked_for_with_what_is_known_of_the_commit(bench):
+    known = []
+    ask = bench.hub.snapshot
+
+    async def snapshot(repo, ref, commit, access, earlier=None):
+        known.append(earlier)
+        return await ask(repo, ref, commit, access, earlier)
+
+    bench.hub.snapshot = snapshot
+    first = await bench.known()
+    bench.clock.pass_s(3601)
+    await bench.known()
+    assert known[0] is None
+    assert not known[1].is_fresh
+    assert known[1].snapshot.revision == first.snapshot.revision
+
+
+async def test_a_commit_that_was_seen_is_not_asked_for_until_its_facts_are_old(bench):
+    resolved = await bench.resolving().resolve(REPO, "main")
+    await bench.known()
+    assert await bench.resolving().resolve(REPO, bench.commit) == resolved
+    assert bench.hub.asked["resolve"] == 1
+    bench.clock.pass_s(3601)
+    assert await bench.resolving().resolve(REPO, bench.commit) == resolved
+    assert bench.hub.asked["resolve"] == 2
+
+
+@pytest.mark.parametrize("becomes", ["private", "gone"])
+async def test_a_repo_that_vanished_takes_its_known_commits_along(bench, becomes):
+    resolving = bench.resolving()
+    await bench.known()
+    held = bench.hub.repos[REPO]
+    bench.clock.pass_s(10)
+    if becomes == "private":
+        await bench.resolving().resolve(REPO, "main")
+        held.facts = replace(held.facts, private=True)
+        assert (await resolving.resolve(REPO, "main")).access == "gateway_token"
+        assert (await resolving.resolve(REPO, bench.commit)).access == "gateway_token"
+    else:
+        del bench.hub.repos[REPO]
+        for ref in ("main", bench.commit):
+            with pytest.raises(UpstreamNotFound):
+                await resolving.resolve(REPO, ref)
+
+
+async def test_a_hub_that_is_slow_is_not_waited_for_where_an_older_answer_is_at_hand(bench):
+    await bench.resolving().resolve(REPO, "main")
+    await bench.known()
+    bench.clock.pass_s(3601)
+    answered = asyncio.Event()
+    resolve, snapshot = bench.hub.resolve, bench.hub.snapshot
+
+    async def slow_resolve(repo, ref):
+        await answered.wait()
+        return await resolve(repo, ref)
+
+    async def slow_snapshot(*asked):
+        if asked[-1] is None or not asked[-1].is_fresh:
+            await answered.wait()
+        return await snapshot(*asked)
+
+    bench.hub.resolve, bench.hub.snapshot = slow_resolve, slow_snapshot
+    resolving = bench.resolving(stale_after_s=0.01)
+    resolved = await resolving.resolve(REPO, "main")
+    assert resolved.commit == bench.commit
+    assert (await resolving.snapshot(REPO, "main", resolved)).snapshot.revision.commit == bench.commit
+    newer = bench.hub.publish(REPO, {"README.md": b"new"})
+    answered.set()
+    await bench.background.settled()
+    assert (await resolving.resolve(REPO, "main")).commit == newer  # the question went on, for the next
+
+
+async def test_ten_thousand_absent_names_are_remembered_briefly_and_bounded(bench):
+    resolving = bench.resolving()
+    names = [Repo("huggingface", RepoType.MODEL, f"nobody/{number}") for number in range(12_000)]
+    for repo in names:
+        with pytest.raises(UpstreamNotFound):
+            await resolving.resolve(repo, "main")
+    asked = bench.hub.asked["resolve"]
+    for _ in range(3):
+        with pytest.raises(UpstreamNotFound):
+            await resolving.resolve(names[-1], "main")
+    assert bench.hub.asked["resolve"] == asked
+    assert max(held.currsize for held in vars(resolving).values() if hasattr(held, "currsize")) <= 10_000
+    assert not bench.facts.values

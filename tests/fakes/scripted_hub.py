@@ -12,7 +12,7 @@ from typing import Any
 from gateway.domain.artifact import Artifact, FileEntry, RefKind, Repo, Span
 from gateway.domain.errors import IntegrityError, UpstreamNotFound, UpstreamUnavailable
 from gateway.domain.evidence import FileFacts, Reachable, RepoFacts, RevisionFacts, Snapshot
-from gateway.ports import Resolved
+from gateway.ports import KnownCommit, Resolved
 
 CHUNK_BYTES = 64 * 1024
 
@@ -63,7 +63,12 @@ class ScriptedHub:
         self._check_revision(held, commit)
         return Resolved(commit, "gateway_token" if held.facts.private else "anonymous")
 
-    async def snapshot(self, repo: Repo, ref: str, commit: str, access: str) -> Snapshot:
+    async def snapshot(
+        self, repo: Repo, ref: str, commit: str, access: str, known: KnownCommit | None = None
+    ) -> Snapshot:
+        if known is not None and known.is_fresh:
+            kind = RefKind.COMMIT if ref == commit else RefKind.TAG if ref in self.repos[repo].tags else RefKind.BRANCH
+            return replace(known.snapshot, revision=replace(known.snapshot.revision, ref=ref, ref_kind=kind))
         held = self._opened("snapshot", repo, access)
         self._check_revision(held, commit)
         kind = RefKind.TAG if ref in held.tags else RefKind.COMMIT if ref in held.files else RefKind.BRANCH

@@ -105,10 +105,10 @@ class Metadata:
             raise
         return answer.value
 
-    async def history(self, repo: Repo, commit: str, access: str) -> History:
-        """When the revision was committed, and whether the default branch's history holds it. The walk is capped:
-        past the cap the answer is "unknown"."""
-        head = commit_of(await self.info(repo, "", access))
+    async def history(self, repo: Repo, commit: str, access: str, *, is_head: bool = False) -> History:
+        """When the revision was committed, and whether the default branch's history holds it (`is_head`: the branch
+        was just seen to point at it). The walk is capped: past the cap the answer is "unknown"."""
+        head = commit if is_head else commit_of(await self.info(repo, "", access))
         try:
             committed_at, reachable = await self._walk(repo, head, commit, access)
             if not committed_at:

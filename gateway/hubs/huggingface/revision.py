@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gateway.domain.artifact import RefKind, Repo
@@ -41,6 +41,17 @@ def canonical_repo(repo: Repo, info: Mapping[str, Any]) -> Repo:
     if not isinstance(repo_id, str) or not is_repo_id(repo_id):
         raise malformed("The hub's info answer has no valid repo id.")
     return Repo(repo.hub, repo.type, repo_id)
+
+
+def is_default(ref: str) -> bool:
+    """Does the ref name the default branch? On this hub that is always `main`."""
+    return ref in ("", "main")
+
+
+def under_ref(snapshot: Snapshot, ref: str, kind: RefKind) -> Snapshot:
+    """The same commit, as asked for by another ref."""
+    reachable = Reachable.YES if is_default(ref) else snapshot.revision.reachable
+    return replace(snapshot, revision=replace(snapshot.revision, ref=ref, ref_kind=kind, reachable=reachable))
 
 
 def kind_by_text(ref: str) -> RefKind | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -11,27 +11,31 @@ from aiohttp.abc import AbstractResolver
 
 from gateway.clock import Clock, SystemClock
 from gateway.domain.artifact import Artifact, RefKind, Repo, RepoType, Span
-from gateway.domain.errors import UpstreamError, UpstreamNotFound, UpstreamRefused
-from gateway.domain.evidence import Snapshot
+from gateway.domain.errors import UpstreamNotFound, UpstreamRefused
+from gateway.domain.evidence import Reachable, Snapshot
 from gateway.domain.objects import Manifest
 from gateway.hubs.huggingface.backoff import SharedBackoff, Sleep
 from gateway.hubs.huggingface.config import UpstreamConfig
 from gateway.hubs.huggingface.content import Content
+from gateway.hubs.huggingface.entries import Listing
 from gateway.hubs.huggingface.limits import malformed
 from gateway.hubs.huggingface.manifests import manifest_of
 from gateway.hubs.huggingface.metadata import Metadata
 from gateway.hubs.huggingface.names import is_commit
 from gateway.hubs.huggingface.network import ANONYMOUS, GATEWAY_TOKEN, Network
 from gateway.hubs.huggingface.revision import (
+    History,
     canonical_repo,
     commit_of,
     gate_of,
+    is_default,
     kind_by_refs,
     kind_by_text,
     snapshot_of,
+    under_ref,
 )
 from gateway.hubs.huggingface.search import asked_of_hub, page_of
-from gateway.ports import FoundPage, Resolved
+from gateway.ports import FoundPage, KnownCommit, Resolved
 
 T = TypeVar("T")
 
@@ -82,25 +86,40 @@ class HuggingFaceUpstream:
             raise malformed("The hub answered for another commit than the one asked for.")
         return Resolved(commit, access)
 
-    async def snapshot(self, repo: Repo, ref: str, commit: str, access: str) -> Snapshot:
+    async def snapshot(
+        self, repo: Repo, ref: str, commit: str, access: str, known: KnownCommit | None = None
+    ) -> Snapshot:
         """All facts of one revision. `RepoFacts.repo` is the canonical repo, after a rename.
 
         `RepoFacts.access` tells what opens the *bytes*: of a gated repo whose listings are public, only the token does.
+        Of a `known` commit the tree, its time and that the default branch holds it are not asked for again.
         Raises UpstreamError.
         """
+        if known is not None and known.is_fresh:
+            return under_ref(known.snapshot, ref, await self._kind(repo, ref, access))
         params = {"blobs": ("true",), "securityStatus": ("true",)}
-        info = await self._metadata.info(repo, commit, access, params)
+        earlier = known.snapshot if known is not None else None
+        info, listing, history, kind = await _together(
+            self._metadata.info(repo, commit, access, params),
+            self._listing(repo, commit, access, earlier),
+            self._history(repo, ref, commit, access, earlier),
+            self._kind(repo, ref, access),
+        )
         if commit_of(info) != commit:
             raise malformed("The hub answered for another commit than the one asked for.")
-        canonical = canonical_repo(repo, info)
-        listing, history, kind = await _together(
-            self._metadata.tree(canonical, commit, access),
-            self._metadata.history(canonical, commit, access),
-            self._kind(canonical, ref, access),
-        )
         if gate_of(info) != "no" and self._network.has_token():
             access = GATEWAY_TOKEN
-        return snapshot_of(canonical, ref, kind, info, listing, history, access)
+        return snapshot_of(canonical_repo(repo, info), ref, kind, info, listing, history, access)
+
+    async def _listing(self, repo: Repo, commit: str, access: str, earlier: Snapshot | None) -> Listing:
+        if earlier is not None and earlier.revision.files_complete:
+            return Listing(tuple(file.entry for file in earlier.revision.files), earlier.tree, complete=True)
+        return await self._metadata.tree(repo, commit, access)
+
+    async def _history(self, repo: Repo, ref: str, commit: str, access: str, earlier: Snapshot | None) -> History:
+        if earlier is not None and earlier.revision.reachable is Reachable.YES and earlier.revision.committed_at:
+            return History(earlier.revision.committed_at, Reachable.YES)
+        return await self._metadata.history(repo, commit, access, is_head=is_default(ref))
 
     async def read_range(self, artifact: Artifact, span: Span, access: str) -> bytes:
         """Exactly one range of a file, pinned to its commit, digest, size and ETag.
@@ -164,12 +183,11 @@ class HuggingFaceUpstream:
 
 
 async def _together(
-    tree: Coroutine[Any, Any, T], history: Coroutine[Any, Any, Any], kind: Coroutine[Any, Any, Any]
-) -> tuple[T, Any, Any]:
-    """Three reads at once; the first failure ends the others and is raised alone."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = group.create_task(tree), group.create_task(history), group.create_task(kind)
-    except* UpstreamError as failures:
-        raise failures.exceptions[0] from None
-    return tasks[0].result(), tasks[1].result(), tasks[2].result()
+    info: Awaitable[T], tree: Awaitable[Listing], history: Awaitable[History], kind: Awaitable[RefKind]
+) -> tuple[T, Listing, History, RefKind]:
+    """Four reads at once. Where some fail, the info's error is raised first: it knows best what is missing."""
+    answers = await asyncio.gather(info, tree, history, kind, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers  # type: ignore[return-value]  # none of them is an exception

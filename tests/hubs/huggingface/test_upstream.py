@@ -18,7 +18,7 @@ from gateway.domain.errors import (
     UpstreamUnavailable,
 )
 from gateway.domain.evidence import Reachable
-from gateway.ports import Resolved
+from gateway.ports import KnownCommit, Resolved
 from gateway.simulator import Bytes, Fault, Gate, Sparse
 from tests.hubs.huggingface.hub_world import WEIGHTS, model
 
@@ -634,3 +634,29 @@ async def test_secrets_stay_out_of_errors(start, sim):
     chain = repr(caught.value) + repr(caught.value.__cause__) + str(caught.value.__suppress_context__)
     assert "verysecret" not in chain
     assert "hf_gateway" not in chain
+
+
+async def test_what_cannot_change_of_a_commit_is_not_asked_for_again(upstream, world, sim):
+    old, head = list(world["demo/tiny"].commits)
+    for ref, commit in (("main", head), (old, old)):
+        first = await upstream.snapshot(model(), ref, commit, "anonymous")
+        sim.clear()
+        world["demo/tiny"].gated = "auto"
+        again = await upstream.snapshot(model(), ref, commit, "anonymous", KnownCommit(first, is_fresh=False))
+        assert [seen.path for seen in sim.requests] == [f"/api/models/demo/tiny/revision/{commit}"]
+        assert (again.repo.gated, again.revision) == ("auto", first.revision)
+        sim.clear()
+        for text in ("main", "", commit, "refs/pr/1"):
+            await upstream.snapshot(model(), text, commit, "anonymous", KnownCommit(first, is_fresh=True))
+        assert not sim.requests
+        world["demo/tiny"].gated = False
+
+
+async def test_a_cold_revision_of_the_default_branch_takes_three_questions(upstream, world, sim):
+    head = world["demo/tiny"].main.id
+    await upstream.snapshot(model(), "main", head, "anonymous")
+    assert sorted(seen.target.partition("?")[0] for seen in sim.requests) == [
+        f"/api/models/demo/tiny/commits/{head}",
+        f"/api/models/demo/tiny/revision/{head}",
+        f"/api/models/demo/tiny/tree/{head}",
+    ]
