@@ -15,7 +15,14 @@ import structlog
 from aiohttp import hdrs, web
 from cachetools import LRUCache
 
-from gateway.domain.errors import GatewayError, IdentityError, LedgerError, RateLimited, UnroutableRequest
+from gateway.domain.errors import (
+    GatewayError,
+    IdentityError,
+    LedgerError,
+    RateLimited,
+    StoreError,
+    UnroutableRequest,
+)
 from gateway.domain.explaining import OWN_PAGES
 from gateway.domain.outcome import Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
@@ -170,10 +177,16 @@ class Door:
             return await self._refused(request, context, asked, error)
 
     async def _own_page(self, request: web.BaseRequest, context: RequestContext, target: str) -> web.StreamResponse:
+        pages = self._own_pages
         try:
-            return _plain(await self._own_pages.answer(request, context, target))
+            if (page := await pages.open_to_all(request, context, target)) is None:
+                context = await pages.identified(request, context)
+                page = await pages.answer(request, context, target)
+            return _plain(page)
         except IdentityError as error:
             return challenged(await self._refused(request, context, None, error))
+        except (UnroutableRequest, RateLimited, StoreError) as error:
+            return await self._refused(request, context, None, error)
 
     def _read(self, method: str, target: str, content_type: str, body: bytes) -> HubRequest:
         """What is asked, read anew or remembered: a GET or HEAD is its method and target, and nothing else."""

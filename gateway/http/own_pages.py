@@ -7,10 +7,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
+import structlog
 from aiohttp import hdrs, web
 
-from gateway.domain.errors import IdentityError, RateLimited, UnroutableRequest
-from gateway.domain.explaining import DECISIONS, REASONS, Explaining, is_code, is_decision_id
+from gateway.domain.errors import IdentityError, LedgerError, RateLimited, StoreError, UnroutableRequest
+from gateway.domain.explaining import DECISIONS, REASONS, Explaining, is_decision_id
 from gateway.domain.subject import SubjectKind
 from gateway.enforcement.context import RequestContext
 from gateway.enforcement.reading import Readings
@@ -27,6 +28,7 @@ from gateway.ports import DecisionLog, Identifier, Rendering
 _CHALLENGE = 'Basic realm="model-gateway (the password is your gateway token)", charset="UTF-8"'
 _JSON = (("Content-Type", "application/json; charset=utf-8"), *layout.HEADERS[1:])
 _VARY = ("Vary", "Accept, Authorization")
+_trouble = structlog.get_logger("page")
 
 
 class OwnPages:
@@ -60,35 +62,20 @@ class OwnPages:
         """The public URL, with which every link to these pages begins."""
         return self._explaining.base
 
-    async def answer(self, request: web.BaseRequest, context: RequestContext, target: str) -> Rendering:
-        """The page, on record. `target` is the raw one, below the public URL's path.
-
-        Raises UnroutableRequest for what is not there and for what the one who asks may not see, IdentityError where a
-        credential is missing or refused, RateLimited, LedgerError.
-        """
-        path = target.partition("?")[0].removesuffix(".")  # clients end their sentence behind the link
+    async def open_to_all(self, request: web.BaseRequest, context: RequestContext, target: str) -> Rendering | None:
+        """The page of one of the gateway's own codes, the same for everybody: whose credential is refused must be able
+        to read why. None for every other page. Raises UnroutableRequest (only GET and HEAD), LedgerError."""
         if request.method not in {"GET", "HEAD"}:
             raise _nothing()
-        code = path.removeprefix(REASONS) if path.startswith(REASONS) else ""
-        as_json = _wants_json(request)
-        if code in self._codes:  # the same for everybody: one whose credential is refused must be able to read it
-            await self._readings.shown(context, path)
-            return self._code(self._codes[code], as_json=as_json)
-        context = await self._identified(request, context)
-        rendering = self._rule(code, as_json=as_json) if is_code(code) else None
-        if rendering is None and path.startswith(DECISIONS):
-            rendering = await self._decision(context, path.removeprefix(DECISIONS), as_json=as_json)
-        if rendering is None:
-            if context.subject.kind is SubjectKind.ANONYMOUS:
-                raise IdentityError(
-                    "nobody without a name may see this: sign in, with your gateway token as the password",
-                    code="identity/missing",
-                )
-            raise _nothing()
+        path = _path(target)
+        code = self._codes.get(path.removeprefix(REASONS)) if path.startswith(REASONS) else None
+        if code is None:
+            return None
         await self._readings.shown(context, path)
-        return rendering
+        return self._code(code, as_json=_wants_json(request))
 
-    async def _identified(self, request: web.BaseRequest, context: RequestContext) -> RequestContext:
+    async def identified(self, request: web.BaseRequest, context: RequestContext) -> RequestContext:
+        """The context with the subject who asks. Raises IdentityError, RateLimited."""
         credential = extract(request.headers.getall(hdrs.AUTHORIZATION, []), context.address)
         subject = await self._identifier.identify(credential)
         if subject is None:
@@ -98,8 +85,34 @@ class OwnPages:
             raise RateLimited("too many requests; the gateway asks you to slow down", retry_after_s=wait_s)
         return replace(context, subject=subject)
 
+    async def answer(self, request: web.BaseRequest, context: RequestContext, target: str) -> Rendering:
+        """The page for the subject of `context`, on record. `target` is the raw one, below the public URL's path.
+
+        Raises UnroutableRequest for what is not there and for what the subject may not see, IdentityError where a name
+        could help, StoreError where the ledger cannot be searched now, LedgerError where it cannot be written.
+        """
+        path, as_json = _path(target), _wants_json(request)
+        page = None
+        if path.startswith(DECISIONS):
+            page = await self._decision(context, path.removeprefix(DECISIONS), as_json=as_json)
+        elif path.startswith(REASONS):
+            page = self._rule(path.removeprefix(REASONS), as_json=as_json)
+        if page is not None:
+            await self._readings.shown(context, path)
+            return page
+        if context.subject.kind is SubjectKind.ANONYMOUS:
+            raise IdentityError(
+                "nobody without a name may see this: sign in, with your gateway token as the password",
+                code="identity/missing",
+            )
+        raise _nothing()
+
     async def _decision(self, context: RequestContext, decision_id: str, *, as_json: bool) -> Rendering | None:
-        records = await self._log.find(decision_id) if is_decision_id(decision_id) else ()
+        try:
+            records = await self._log.find(decision_id) if is_decision_id(decision_id) else ()
+        except LedgerError as error:
+            _trouble.warning("page.unread", decision=decision_id, code=error.code, error=str(error))
+            raise StoreError("the ledger cannot be searched now; ask again", code=error.code) from error
         facts = facts_of(decision_id, records, Viewer.of(context.subject, self._review_groups))
         if facts is None:
             return None
@@ -120,6 +133,11 @@ class OwnPages:
 
     def _code(self, code: ReasonCode, *, as_json: bool) -> Rendering:
         return _answer(asdict(code)) if as_json else _varied(code_page(code, self._explaining.contact))
+
+
+def _path(target: str) -> str:
+    """Without the query, and without the full stop that clients put behind the link."""
+    return target.partition("?")[0].removesuffix(".")
 
 
 def _nothing() -> UnroutableRequest:
