@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = {"hub-0.36": ROOT / ".venvs/hub-0.36", "hub-1": ROOT / ".venvs/hub-1", "hub-2": ROOT / ".venvs/hub-2"}
+MORE_CLIENTS = {name: ROOT / ".venvs" / name for name in ("hub-0.24", "hub-0.30", "hub-1.0", "models")}
 
 
 class GatewayProcess:
@@ -151,9 +152,11 @@ class ClientRun:
         return self.out + self.err
 
 
-def run_client(name: str, url: str, home: Path, script: str | list[str], token: str = "", **env: str) -> ClientRun:
+def run_client(
+    name: str, url: str, home: Path, script: str | list[str], token: str = "", *, timeout_s: float = 120, **env: str
+) -> ClientRun:
     """Run Python code, or the `hf` / another command (list), in a client's own environment, with only HF_ENDPOINT set."""
-    venv = CLIENTS[name]
+    venv = (CLIENTS | MORE_CLIENTS)[name]
     program = [str(venv / "bin" / script[0]), *script[1:]] if isinstance(script, list) else [
         str(venv / "bin/python"), "-c", script,
     ]  # fmt: skip
@@ -162,7 +165,7 @@ def run_client(name: str, url: str, home: Path, script: str | list[str], token: 
     if token:
         clean["HF_TOKEN"] = token
     started = time.monotonic()
-    done = subprocess.run(program, capture_output=True, text=True, timeout=120, env=clean, check=False)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=timeout_s, env=clean, check=False)
     return ClientRun(done, time.monotonic() - started)
 
 
