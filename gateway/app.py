@@ -59,7 +59,7 @@ from gateway.stores.quota import Limits as StoreLimits
 
 # The newest rows kept of what can be had again; first sights, learnt digests and blocks are kept for ever.
 KEPT_ROWS = {
-    "ref": 200_000, "ref_kind": 200_000, "withheld": 200_000, "layer": 200_000, "snapshot": 20_000,
+    "ref": 200_000, "ref_kind": 200_000, "forwarded": 20_000, "withheld": 200_000, "layer": 200_000, "snapshot": 20_000,
     "decision": 1_000_000, "report": 1_000_000, "input": 1_000_000,
 }  # fmt: skip
 FACTS_BYTES = 8 << 30  # a stranger's listings are long: they must not take the disk from the ledger
@@ -181,7 +181,7 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
         resolving,
         deciding,
         gathering,
-        Forwarding(a.upstream, flights, part.ref_ttl_s),
+        _forwarding(settings, a, flights),
         searching,
         recording,
         a.clock,
@@ -222,6 +222,11 @@ def _resolving(settings: Settings, a: _Adapters, flights: SingleFlight) -> Resol
         facts_ttl_s=part.facts_ttl_s,
         max_stale=timedelta(seconds=part.max_stale_s),
     )
+
+
+def _forwarding(settings: Settings, a: _Adapters, flights: SingleFlight) -> Forwarding:
+    part = settings.upstream
+    return Forwarding(a.upstream, a.facts, flights, a.clock, ttl_s=part.ref_ttl_s, max_stale_s=part.max_stale_s)
 
 
 def _deciding(a: _Adapters, reports: Reports, flights: SingleFlight) -> tuple[Deciding, Withholding]:

@@ -96,9 +96,7 @@ class Metadata:
         url = URL(f"{self._config.base_url}/v2/{repo.id}/manifests/{quote(tag, safe='')}", encoded=True)
         accept = ", ".join(MANIFEST_TYPES)
         try:
-            answer = await self._network.get_json(
-                url, access, missing="entry", max_bytes=MANIFEST_BYTES, accept=accept
-            )
+            answer = await self._network.get_json(url, access, missing="entry", max_bytes=MANIFEST_BYTES, accept=accept)
         except UpstreamUnavailable as error:
             if unknown_tag(error):
                 raise absent("entry") from None
