@@ -13,10 +13,11 @@ from gateway.simulator.cdn import Cdn
 from gateway.simulator.content import xet_hash
 from gateway.simulator.files import HubFiles
 from gateway.simulator.repo import Commit, Repo
+from gateway.simulator.search import search
 from gateway.simulator.targets import Target
 from gateway.simulator.world import World
 
-TREE_PAGE, TREE_PAGE_EXPANDED, COMMITS_PAGE, COMMITS_LIMIT, SEARCH_PAGE = 1000, 50, 50, 1000, 1000
+TREE_PAGE, TREE_PAGE_EXPANDED, COMMITS_PAGE, COMMITS_LIMIT = 1000, 50, 50, 1000
 
 
 class Hub:
@@ -160,7 +161,7 @@ class Hub:
     def _global(self, call: Call) -> Answer:
         verb = call.target.verb
         if verb == "search":
-            return self._search(call)
+            return search(self.world, self.base_url, call)
         if verb == "whoami-v2":
             return self._whoami(call)
         if verb == "agent-harnesses":
@@ -181,36 +182,3 @@ class Hub:
                 "auth": {"type": "access_token", "accessToken": token},
             }
         )  # fmt: skip
-
-    def _search(self, call: Call) -> Answer:
-        target = call.target
-        words, author = target.first("search").lower(), target.first("author")
-        found = [
-            repo
-            for repo in self.world.repos.values()
-            if repo.type == target.type
-            and "main" in repo.branches
-            and words in repo.id.lower()
-            and (not author or repo.id.startswith(author + "/"))
-            and (not repo.private or granted(repo, call.account))
-        ]
-        keep = [
-            "_id",
-            "id",
-            "modelId",
-            "likes",
-            "downloads",
-            "tags",
-            "pipeline_tag",
-            "library_name",
-            "createdAt",
-            "private",
-        ]
-        if target.flag("full"):
-            keep += ["sha", "lastModified", "gated", "disabled", "author", "siblings"]
-        rows = []
-        for repo in found:
-            info = listings.info(repo, repo.main, blobs=False, security=False, expand=[])
-            rows.append({name: info[name] for name in keep if name in info})
-        target.before = f"/api/{target.type}s"
-        return paged(self.base_url, call, rows, number(target.first("limit"), SEARCH_PAGE))
