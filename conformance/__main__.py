@@ -49,6 +49,10 @@ def main() -> int:
     unknown = sorted(set(args.feature) - set(FEATURES))
     if unknown:
         parser.error(f"no feature is named {', '.join(unknown)}")
+    try:
+        chosen(args.client)
+    except ValueError as error:
+        parser.error(str(error))
     if args.endpoint and args.write:
         parser.error("--write publishes runs of the gateway; it cannot go with --endpoint")
     return _run(args)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """`needs`: roles of the test repos. `gateway_only`: says nothing about the hub itself, so it is not run there."""
+    """`needs`: roles of the test repos, or "token". `gateway_only`: says nothing about the hub itself, so it is not run there."""
 
     name: str
     title: str
@@ -26,8 +26,8 @@ _ALL = (
     Feature("offline", "`HF_HUB_OFFLINE=1` afterwards"),
     Feature("resume", "a 24 MiB file whose connection is cut once", ("large",)),
     Feature("revisions", "revision as branch, tag, commit, short commit", ("revisions",)),
-    Feature("revision-pull", "revision `refs/pr/1`", ("revisions",)),
-    Feature("revision-convert", "revision `refs/convert/parquet` of a dataset", ("csv",)),
+    Feature("revision-pull", "revision `refs/pr/1`", ("pull",)),
+    Feature("revision-convert", "revision `refs/convert/parquet` of a dataset", ("converted",)),
     Feature("names", "spaces, unicode, `%`, `#`, `?`, `+` and brackets in file names", ("unusual",)),
     Feature("escaped-name", "a file whose very name holds an escape, `with%20escape.txt`", ("escaped",)),
     Feature("empty-file", "an empty file", ("unusual",)),
@@ -46,9 +46,13 @@ _ALL = (
     Feature("search", "search of models (`list_models`, `listModels`)"),
     Feature("search-datasets", "search of datasets (`list_datasets`)", ("csv",)),
     Feature("exists", "does a repo, file, revision exist?"),
-    Feature("safetensors-metadata", "tensors' names and shapes (`get_safetensors_metadata`): one file, and shards", ("model", "sharded")),
+    Feature(
+        "safetensors-metadata",
+        "tensors' names and shapes (`get_safetensors_metadata`): one file, and shards",
+        ("model", "sharded"),
+    ),
     Feature("auth-check", "`auth_check`"),
-    Feature("whoami", "`whoami`"),
+    Feature("whoami", "`whoami`", ("token",)),
     Feature("agreement", "HEAD, listing and bytes agree on size and digest"),
     # file system
     Feature("fs-list", "`HfFileSystem.ls`, `find`, `info`"),
@@ -62,7 +66,7 @@ _ALL = (
     Feature("cli-download-file", "`download REPO FILE --revision`"),
     Feature("cli-cache", "`cache ls`, `cache scan` or `scan-cache`"),
     Feature("cli-verify", "`cache verify`: a whole cache, and a damaged file"),
-    Feature("cli-whoami", "`auth whoami` or `whoami`"),
+    Feature("cli-whoami", "`auth whoami` or `whoami`", ("token",)),
     Feature("cli-search", "`models ls --search`"),
     Feature("cli-info", "`models info`"),
     Feature("cli-missing", "a repo that does not exist: says so"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from conformance.onnx import identity
 from gateway.simulator import Repo, World, builders
@@ -23,14 +24,14 @@ CONFIG = {
     "max_position_embeddings": POSITIONS, "type_vocab_size": 2,
 }  # fmt: skip
 WORDS = ["[PAD]", "[UNK]", "hello", "world", "model", "gateway"]
-TOKENIZER = {
+TOKENIZER: dict[str, Any] = {
     "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
     "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None,
     "model": {"type": "WordLevel", "vocab": {w: n for n, w in enumerate(WORDS)}, "unk_token": "[UNK]"},
 }  # fmt: skip
 TOKENIZER_CONFIG = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]", "pad_token": "[PAD]"}
-_DENSE = {"weight": (HIDDEN, HIDDEN), "bias": (HIDDEN,)}
-_NORM = {"weight": (HIDDEN,), "bias": (HIDDEN,)}
+_DENSE: Shapes = {"weight": (HIDDEN, HIDDEN), "bias": (HIDDEN,)}
+_NORM: Shapes = {"weight": (HIDDEN,), "bias": (HIDDEN,)}
 UNET = {
     "_class_name": "UNet2DModel", "sample_size": 8, "in_channels": 3, "out_channels": 3, "block_out_channels": [8],
     "layers_per_block": 1, "down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"], "norm_num_groups": 4,
@@ -58,7 +59,7 @@ def weights(tensors: Mapping[str, Sequence[int]]) -> bytes:
 def bert() -> Shapes:
     """Names and shapes of the tensors of a one-layer BertModel."""
     layer = "encoder.layer.0."
-    blocks = {
+    blocks: dict[str, Shapes] = {
         "embeddings.LayerNorm": _NORM, f"{layer}attention.self.query": _DENSE, f"{layer}attention.self.key": _DENSE,
         f"{layer}attention.self.value": _DENSE, f"{layer}attention.output.dense": _DENSE,
         f"{layer}attention.output.LayerNorm": _NORM,
@@ -84,7 +85,7 @@ def _product(shape: Sequence[int]) -> int:
     return count
 
 
-def model(world: World, name: str, files: Files, **facts: object) -> Repo:
+def model(world: World, name: str, files: Files, **facts: Any) -> Repo:
     """A model under a known license with config and tokenizer, and the files given."""
     repo = world.repo(
         name, card={"license": "apache-2.0"}, library="transformers", pipeline="feature-extraction", **facts

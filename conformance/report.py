@@ -132,7 +132,7 @@ That serves the test repos. Let your registry proxy them as its Hugging Face rem
 $ python -m conformance run --endpoint http://my-registry/hf --token TOKEN
 ```
 
-Where it cannot proxy that hub, name repos that it holds, one per role (the roles are in `conformance/world.py`). Digests are
+Where it cannot proxy that hub, name repos that it holds, one per role (`conformance/README.md` lists them). Digests are
 then taken from its own listings, and features without a repo are not run:
 
 ```console

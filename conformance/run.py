@@ -60,11 +60,12 @@ def run_client(client: Client, endpoint: Endpoint, only: Iterable[str] = ()) -> 
     asked = []
     for name in client.features:
         feature = FEATURES[name]
-        lost = [role for role in feature.needs if role not in endpoint.repos]
+        given = set(endpoint.repos) | ({"token"} if endpoint.token else set())
+        lost = [role for role in feature.needs if role not in given]
         if (only and name not in only) or (feature.gateway_only and endpoint.kind == "direct"):
             continue
         if missing or lost:
-            outcome.cells[name] = Cell(NOT_RUN, missing or f"no repo was named for {', '.join(lost)}")
+            outcome.cells[name] = Cell(NOT_RUN, missing or f"not given: {', '.join(lost)}")
         else:
             asked.append(name)
     if asked:

@@ -109,23 +109,24 @@ def _():
 def _():
     told = repo("revisions")
     path = told.told["path"]
-    for name, digest in told.told["named"].items():
-        told.files[path] = {"size": told.told["sizes"][name], "digest": digest}
+    for name, want in told.told["named"].items():
+        told.files[path] = want
         told.check(path, download(told, path, revision=name))
+
+
+def at_revision(told):
+    path = min(told.files, key=lambda name: told.files[name]["size"])
+    told.check(path, download(told, path, revision=told.told["revision"]))
 
 
 @feature("revision-pull")
 def _():
-    told = repo("revisions")
-    download(told, told.told["path"], revision="refs/pr/1")
+    at_revision(repo("pull"))
 
 
 @feature("revision-convert")
 def _():
-    table = repo("csv")
-    path = table.told["converted"]["path"]
-    table.files[path] = table.told["converted"]
-    table.check(path, download(table, path, revision="refs/convert/parquet"))
+    at_revision(repo("converted"))
 
 
 @feature("names")
@@ -208,9 +209,11 @@ def _():
         digest = entry.lfs["sha256"] if entry.lfs else entry.blob_id
         assert (entry.size, digest) == (model.files[path]["size"], model.files[path]["digest"]), path
         assert entry.last_commit is not None, f"{path} without its last commit"
-    inner = next(p for p in model.files if "/" in p)
-    below = list(API.list_repo_tree(model.id, inner.rsplit("/", 1)[0]))
-    assert [e.path for e in below] == [inner], below
+    for inner in [p for p in model.files if p.count("/") == 1][:1]:
+        top = inner.split("/")[0]
+        below = {e.path for e in API.list_repo_tree(model.id, top)}
+        assert inner in below, below
+        assert all(p.startswith(top + "/") for p in below), below
 
 
 @feature("many-files")
@@ -231,9 +234,10 @@ def _():
 def _():
     told = repo("revisions")
     refs = API.list_repo_refs(told.id, include_pull_requests=True)
-    assert {b.name for b in refs.branches} == {"main", "dev"}, refs
-    assert [t.name for t in refs.tags] == ["v1.0"], refs
-    assert [p.ref for p in refs.pull_requests] == ["refs/pr/1"], refs
+    assert sorted(b.name for b in refs.branches) == told.told["branches"], refs
+    assert sorted(t.name for t in refs.tags) == told.told["tags"], refs
+    if "pull" in PLAN["repos"]:
+        assert repo("pull").told["revision"] in [p.ref for p in refs.pull_requests], refs
 
 
 @feature("commits")
@@ -241,7 +245,7 @@ def _():
     told = repo("revisions")
     commits = API.list_repo_commits(told.id)
     assert commits[0].commit_id == told.commit
-    assert len(commits) == 2, commits
+    assert [c.commit_id for c in commits] == told.told.get("commits", [c.commit_id for c in commits])
     assert all(c.title and c.authors and c.created_at for c in commits)
 
 
@@ -274,7 +278,7 @@ def _():
 def _():
     for told in (repo("model"), repo("sharded")):
         found = API.get_safetensors_metadata(told.id)
-        assert found.parameter_count["F32"] > 0
+        assert sum(found.parameter_count.values()) > 0
         shards = [p for p in told.files if p.endswith(".safetensors")]
         assert set(found.files_metadata) == set(shards), found.files_metadata
 
@@ -291,7 +295,7 @@ def _():
 
 @feature("agreement")
 def _():
-    for told in (repo("model"), repo("unusual")):
+    for told in [repo(role) for role in ("model", "unusual") if role in PLAN["repos"]]:
         listed = {e.path: e for e in API.list_repo_tree(told.id, recursive=True) if hasattr(e, "size")}
         for path, want in told.files.items():
             head = get_hf_file_metadata(hf_hub_url(told.id, path))
@@ -311,8 +315,6 @@ def _():
     assert set(names) == {p.split("/")[0] for p in model.files}, names
     assert {p.removeprefix(model.id + "/") for p in fs.find(model.id)} == set(model.files)
     assert fs.info(f"{model.id}/{model.weights}")["size"] == model.files[model.weights]["size"]
-    table = repo("csv")
-    assert fs.exists(f"datasets/{table.id}/README.md")
 
 
 @feature("fs-glob")
@@ -320,7 +322,8 @@ def _():
     model, fs = repo("model"), HfFileSystem(skip_instance_cache=True)
     found = fs.glob(f"{model.id}/**")
     assert set(model.files) <= {p.removeprefix(model.id + "/") for p in found}, found
-    assert fs.glob(f"{model.id}/*.safetensors") == [f"{model.id}/{model.weights}"]
+    weights = sorted(f"{model.id}/{p}" for p in model.files if "/" not in p and p.endswith(".safetensors"))
+    assert sorted(fs.glob(f"{model.id}/*.safetensors")) == weights
 
 
 @feature("fs-read")

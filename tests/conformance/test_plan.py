@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from conformance.client import ROOT
 from conformance.features import FEATURES
 from conformance.plan import repos_from, repos_of
-from conformance.world import MANY, conformance_world, roles
+from conformance.world import MANY, conformance_world
 from gateway.simulator import SimulatorThread
 
 
@@ -17,7 +18,10 @@ def hub():
 
 
 def test_every_role_that_a_feature_needs_has_a_repo():
-    assert {role for feature in FEATURES.values() for role in feature.needs} <= set(roles())
+    needed = {role for feature in FEATURES.values() for role in feature.needs}
+    assert needed - set(repos_of(conformance_world())) == {"token"}
+    described = (ROOT / "conformance/README.md").read_text("utf-8")
+    assert [role for role in repos_of(conformance_world()) if f"`{role}`" not in described] == []
 
 
 def test_repos_of_another_registry_are_described_by_its_own_listings(hub, tmp_path):

@@ -57,7 +57,7 @@ def test_what_is_missing_is_not_run_and_says_how_to_get_it():
 
 
 def test_a_role_without_a_repo_is_not_run():
-    assert run("", "gated").cells["gated"] == Cell(NOT_RUN, "no repo was named for gated")
+    assert run("", "gated").cells["gated"] == Cell(NOT_RUN, "not given: gated")
 
 
 def test_a_feature_of_the_gateway_alone_is_not_asked_of_the_hub():
