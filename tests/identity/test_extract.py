@@ -67,6 +67,18 @@ def test_credentials(headers, token) -> None:
         ([basic("ada:mgw abc")], "malformed"),
         ([basic("ada:mgw\nabc")], "malformed"),
         ([basic(b"ada:\xff\xfe")], "malformed"),
+        ([basic("ada:mgw_abc\0")], "malformed"),
+        ([basic("ada\0:mgw_abc ")], "malformed"),
+        ([basic("::mgw_abc")], "malformed"),
+        ([basic(":mgw_abc:")], "malformed"),
+        ([basic("")], "malformed"),
+        (["Basic bWd3X2FiYw"], "malformed"),  # no padding
+        (["Basic YTpi_w=="], "malformed"),  # of another alphabet
+        (["Basic YTpi Yg=="], "malformed"),
+        (["Basic YTpi\x0bYg=="], "malformed"),
+        (["Basic =YTpi"], "malformed"),
+        ([basic("ada:mgw_abc"), basic("ada:mgw_abc")], "malformed"),
+        ([basic("ada:" + "a" * 20_000)], "oversized"),
     ],
 )
 def test_what_is_not_one_plain_credential_is_refused(headers, code) -> None:
