@@ -22,7 +22,7 @@ from gateway.domain.explaining import Explaining
 from gateway.enforcement.background import Background
 from gateway.enforcement.reading import Readings
 from gateway.http.door import Door
-from gateway.http.exposure import check_exposure, is_loopback, split_listen
+from gateway.http.exposure import check_exposure, is_loopback, own_url, split_listen
 from gateway.http.files import Files
 from gateway.http.hold import Holding, HoldLimits
 from gateway.http.listener import Listener
@@ -63,7 +63,8 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         sock = _bound(host, port)
         stack.callback(sock.close)
         url = f"{'https' if tls else 'http'}://{_shown(host)}:{sock.getsockname()[1]}"
-        explaining = Explaining(settings.server.public_url.rstrip("/") or url, settings.server.contact)
+        own = settings.server.public_url.rstrip("/") or own_url(url, host)
+        explaining = Explaining(own, settings.server.contact)
         core = await stack.enter_async_context(composed(settings, explaining.base))
         check_exposure(
             host,
@@ -72,7 +73,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
             has_trusted_proxy=bool(trusted),
             unsafe_allow_exposed=settings.server.unsafe_allow_exposed,
         )
-        identifier = await _identifier(settings, core, anonymous, url, stack)
+        identifier = await _identifier(settings, core, anonymous, explaining, stack)
         metrics = Metrics()
         ops = Ops({"ledger": lambda: _ledger_check(core), "policy": core.engine.ready}, metrics, core.circuits)
         background = Background()
@@ -97,7 +98,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
 def _door(
     settings: Settings,
     core: Core,
-    identifier: Identifier,
+    identifier: CompositeIdentifier,
     explaining: Explaining,
     files: Files,
     holding: Holding,
@@ -125,7 +126,7 @@ def _door(
 
 def own_pages(
     core: Core,
-    identifier: Identifier,
+    identifier: CompositeIdentifier,
     limits: RateLimiter,
     explaining: Explaining,
     review_groups: frozenset[str] = frozenset(),
@@ -168,7 +169,7 @@ def _runner(door: Door, settings: Settings) -> web.ServerRunner:
 
 
 def _holding(settings: Settings, core: Core, files: Files, metrics: Metrics) -> Holding:
-    limits = HoldLimits(hold_s=settings.delivery.hold_s, clients=settings.delivery.hold_clients)
+    limits = HoldLimits(hold_s=settings.hold.longest_s, clients=settings.hold.clients)
     return Holding(core.dialect, core.admission, core.beginnings, core.delivery, files, core.recording, metrics, limits)
 
 
@@ -235,7 +236,9 @@ def _has_tokens(layout: Layout, clock: Clock) -> bool:
     return bool(TokenFile(layout.tokens, clock).entries())
 
 
-async def _identifier(settings: Settings, core: Core, anonymous: bool, url: str, stack: AsyncExitStack) -> Identifier:
+async def _identifier(
+    settings: Settings, core: Core, anonymous: bool, explaining: Explaining, stack: AsyncExitStack
+) -> CompositeIdentifier:
     identifiers: list[Identifier] = [TokenIdentifier(core.state.layout.tokens, core.clock, core.generation.bump)]
     jwt = settings.identity.jwt
     if jwt.issuer:
@@ -247,10 +250,11 @@ async def _identifier(settings: Settings, core: Core, anonymous: bool, url: str,
             jwt.issuer, jwt.audience, tuple(jwt.algorithms), groups_claim=jwt.groups_claim, claims=tuple(jwt.claims)
         )
         identifiers.append(JwtIdentifier(issuer, keys, core.clock))
+    whom = explaining.contact or f"the operator of {explaining.base}"
     return CompositeIdentifier(
         identifiers,
         anonymous=AnonymousIdentifier() if anonymous else None,
-        how_to=f"ask the operator of {settings.server.public_url or url} for a gateway token and set it as HF_TOKEN",
+        how_to=f"ask {whom} for a gateway token and set it as HF_TOKEN",
         hub_token_is_anonymous=settings.identity.accept_hub_tokens_as_anonymous,
     )
 

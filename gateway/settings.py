@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from gateway.domain.errors import ConfigError
-from gateway.domain.explaining import MAX_CONTACT_CHARS
+from gateway.domain.explaining import MAX_CONTACT_CHARS, MAX_PUBLIC_URL_CHARS
 
 
 class _Section(BaseModel):
@@ -33,7 +33,9 @@ class Server(_Section):
     """Where the gateway listens."""
 
     listen: str = Field("127.0.0.1:8080", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):\d{1,5}$")
-    public_url: str = Field("", pattern=r"^(https?://[^\s/?#]+(/[A-Za-z0-9._~-]+)*)?/?$")
+    public_url: str = Field(
+        "", pattern=r"^(https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~-]+)*)?/?$", max_length=MAX_PUBLIC_URL_CHARS
+    )
     contact: str = Field("", pattern=CONTACT, max_length=MAX_CONTACT_CHARS)
     tls_cert: str = ""
     tls_key: str = ""

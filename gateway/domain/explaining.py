@@ -9,7 +9,8 @@ OWN_PAGES = "/-/"
 DECISIONS = "/-/decisions/"
 REASONS = "/-/reasons/"
 MAX_CONTACT_CHARS = 100
-_MAX_LINK_CHARS = 256
+MAX_PUBLIC_URL_CHARS = 160
+_MAX_LINK_CHARS = 256  # of the longest public URL, and of the longest id or code
 _DECISION_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,39}/[a-z][a-z0-9-]{0,59}")
 

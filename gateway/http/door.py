@@ -5,7 +5,6 @@ The hot path (a repeated HEAD or GET) is: parse -> identify -> limit -> admit (o
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from gateway.domain.errors import (
 from gateway.domain.explaining import OWN_PAGES
 from gateway.domain.outcome import Pending, Refusal, Refused
 from gateway.domain.request import HubRequest, RequestKind
-from gateway.domain.subject import ANONYMOUS, Client, Subject
+from gateway.domain.subject import ANONYMOUS, Client
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.background import Background
 from gateway.enforcement.context import (
@@ -38,6 +37,7 @@ from gateway.enforcement.context import (
     RequestContext,
 )
 from gateway.enforcement.recording import Recording
+from gateway.http.body import small_body
 from gateway.http.errors import guarded
 from gateway.http.hold import Holding
 from gateway.http.metrics import Metrics
@@ -47,16 +47,15 @@ from gateway.http.page import refusal_page, wants_page
 from gateway.http.peers import Network, address_of, client_of
 from gateway.http.prefix import Prefix
 from gateway.http.views import Views
+from gateway.identity.chain import CompositeIdentifier
 from gateway.identity.extract import extract
 from gateway.identity.ratelimit import RateLimiter
 from gateway.identity.redaction import redact
-from gateway.ports import Credential, Dialect, Identifier, Rendering
+from gateway.ports import Dialect, Rendering
 
-BODY_BYTES = 1024 * 1024
-BODY_WAIT_S = 10.0
-_TOO_LARGE = bytes(BODY_BYTES + 1)  # one byte more than any route reads
 _REMEMBERED = 8192  # readings and renderings of the hot path; each of the pure functions costs 5 us
 _TARGET_CHARS = 512
+_WARNING = "X-HF-Warning"  # `topic; text`, which clients print
 _LOCAL = frozenset({RequestKind.WHOAMI, RequestKind.TELEMETRY, RequestKind.HARNESSES})
 _NO_CREDENTIAL = frozenset({RequestKind.TELEMETRY, RequestKind.HARNESSES})
 
@@ -67,7 +66,7 @@ class Door:
     def __init__(
         self,
         dialect: Dialect,
-        identifier: Identifier,
+        identifier: CompositeIdentifier,
         limits: RateLimiter,
         admission: Admission,
         recording: Recording,
@@ -102,7 +101,9 @@ class Door:
         started = time.perf_counter()
         request_id = f"r-{secrets.token_hex(8)}"
         route = ["ops"]
-        response = await guarded(request_id, lambda: self._route(request, request_id, route))
+        response = await guarded(
+            request_id, lambda: self._route(request, request_id, route), lambda: self._fault(request, request_id)
+        )
         seconds = time.perf_counter() - started
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
@@ -118,6 +119,13 @@ class Door:
             ms=round(seconds * 1000, 2),
         )
         return response
+
+    async def _fault(self, request: web.BaseRequest, request_id: str) -> None:
+        """Put on record that an answer was a fault of ours."""
+        address, target = address_of(request, self._trusted), redact(request.raw_path)
+        context = RequestContext(request_id, request.method, ANONYMOUS, Client(), address, target=target)
+        fault = Refused(500, GatewayError.code, "a fault of the gateway's own; its trace is in the log")
+        await self._recording.refused(context, None, fault)
 
     def malformed(self, request: web.BaseRequest, status: int) -> web.Response:
         """The answer to bytes that are no HTTP request: 400 (500 for a fault of ours), nothing of them repeated.
@@ -155,7 +163,7 @@ class Door:
             if target.startswith(OWN_PAGES):
                 route[0] = "page"
                 return await self._own_page(request, context, target)
-            body = await _body(request)
+            body = await small_body(request)
             asked = self._read(method, target, request.headers.get(hdrs.CONTENT_TYPE, ""), body)
             route[0] = asked.kind.value
             if asked.repo is None:
@@ -163,13 +171,14 @@ class Door:
             if asked.kind in _NO_CREDENTIAL:
                 return _plain(self._dialect.local(asked, ANONYMOUS))
             credential = extract(request.headers.getall(hdrs.AUTHORIZATION, []), context.address)
-            subject = await self._identify(credential)
+            identified = await self._identifier.identify_with_note(credential)
+            subject, note = identified.subject, identified.note
             context = replace(context, subject=subject)
             _within(self._limits.admit_subject(subject))
             if asked.kind in _LOCAL or (asked.repo is None and asked.kind is RequestKind.MANIFEST):
                 await self._recording.local(context, asked)
-                return _plain(self._dialect.local(asked, subject))
-            return await self._admitted(request, context, asked)
+                return _noted(_plain(self._dialect.local(asked, subject)), note)
+            return _noted(await self._admitted(request, context, asked, note), note)
         except LedgerError as error:
             refusal = Pending(error.code, "the gateway cannot write its ledger, so it serves nothing new", 30)
             return self._refusal(request, asked, method, refusal)
@@ -204,19 +213,15 @@ class Door:
             known = self._renderings[id(granted)] = (granted, self._dialect.file(granted.artifact, granted.decision))
         return known[1]
 
-    async def _identify(self, credential: Credential) -> Subject:
-        subject = await self._identifier.identify(credential)
-        if subject is None:
-            raise IdentityError("this gateway does not know the credential that was sent", code="identity/unknown")
-        return subject
-
     async def _admitted(
-        self, request: web.BaseRequest, context: RequestContext, asked: HubRequest
+        self, request: web.BaseRequest, context: RequestContext, asked: HubRequest, note: str
     ) -> web.StreamResponse:
         granted = await self._admission.admit(context, asked)
         match granted:
             case GrantedFile():
                 rendering = self._rendered(granted)
+                if note:  # before the headers leave with the first byte
+                    rendering = replace(rendering, headers=(*rendering.headers, (_WARNING, _identity(note))))
                 return await self._views.answer(request, context, asked, granted, rendering)
             case GrantedListing():
                 return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
@@ -257,27 +262,16 @@ def _within(wait_s: float) -> None:
         raise RateLimited("too many requests; the gateway asks you to slow down", retry_after_s=wait_s)
 
 
-async def _body(request: web.BaseRequest) -> bytes:
-    """The small body of a POST; of a larger one so much that everybody sees that it is too large.
+def _noted(response: web.StreamResponse, note: str) -> web.StreamResponse:
+    """Tell what there is to say of how the subject was found, unless the answer has left with it already."""
+    warning = _identity(note)
+    if note and not response.prepared and warning not in response.headers.getall(_WARNING, []):
+        response.headers.add(_WARNING, warning)
+    return response
 
-    Raises UnroutableRequest after 10 s, or where it cannot be read or unpacked.
-    """
-    if request.method in {"GET", "HEAD"} or not request.body_exists:
-        return b""
-    if request.content_length is not None and request.content_length > BODY_BYTES:
-        return _TOO_LARGE  # of a write, mostly, which is refused without reading it
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_WAIT_S):
-            async for chunk in request.content.iter_chunked(64 * 1024):
-                body += chunk
-                if len(body) > BODY_BYTES:
-                    return _TOO_LARGE
-    except TimeoutError:
-        raise UnroutableRequest("the request's body did not arrive in time", code="route/slow-body") from None
-    except web.RequestPayloadError:
-        raise UnroutableRequest("the request's body cannot be read", code="route/malformed") from None
-    return bytes(body)
+
+def _identity(note: str) -> str:
+    return f"identity; {note}."
 
 
 def _plain(rendering: Rendering) -> web.Response:

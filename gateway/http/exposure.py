@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
 
 import structlog
 
 from gateway.domain.errors import ConfigError
 
 _log = structlog.get_logger("exposure")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,99}")
 
 
 def split_listen(listen: str) -> tuple[str, int]:
@@ -28,6 +31,24 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def own_url(url: str, host: str) -> str:
+    """What links begin with where `server.public_url` is not set: `url`, at which the gateway listens.
+
+    An address that stands for every address of the machine leads nowhere from another one: then it is the machine's
+    name, said loudly, since nobody can know whether developers find it there. `Host` is never asked: anybody sets it.
+    """
+    try:
+        is_wildcard = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return url
+    machine = socket.gethostname()
+    if not is_wildcard or _HOST.fullmatch(machine) is None:
+        return url
+    own = url.replace(f"[{host}]" if ":" in host else host, machine, 1)
+    _log.warning("exposure.own-links", links=own, setting="server.public_url is the address that developers use")
+    return own
 
 
 def check_exposure(

@@ -429,6 +429,33 @@ def test_a_write_and_an_unknown_route_name_their_code(site):
         assert site.get(f"/-/reasons/{code}").status == 200
 
 
+def test_links_begin_with_the_public_url_and_its_path(world, launch, tmp_path):
+    """Whatever Host the request names; the page is found under the path, and where a proxy took the path off."""
+    with SimulatorThread(world) as hub:
+        gateway = launch(hub, "--public-url", "https://models.corp.example/hf/", state=tmp_path / "prefixed")
+        for prefix in ("", "/hf"):
+            line = gateway.get(prefix + DENIED, headers={"Host": "evil.example"}).headers["X-Error-Message"]
+            link = line.rpartition(" See ")[2]
+            assert link.startswith("https://models.corp.example/hf/-/decisions/d-")
+            below = link.removeprefix("https://models.corp.example/hf")
+            for page in (below, "/hf" + below):
+                answer = gateway.get(page, headers={"Host": "evil.example"})
+                assert answer.status == 200
+                assert b'href="https://models.corp.example/hf/-/reasons/license/unknown"' in answer.body
+                assert b"evil.example" not in answer.body
+            browser = gateway.get(prefix + DENIED, headers={**BROWSER, "Host": "evil.example"})
+            assert f'href="{link}"'.encode() in browser.body
+
+
+@pytest.mark.parametrize(
+    "url", ['https://a"b.example', "https://é.example", "https://user@a.example", "https://a<b", "https://" + "a" * 200]
+)
+def test_a_public_url_that_no_link_can_begin_with_refuses_to_start(url, tmp_path):
+    done = cli("serve", "--public-url", url, "--state", str(tmp_path / "s"), "--listen", "127.0.0.1:0")
+    assert done.returncode == 2
+    assert "server.public_url" in done.stderr
+
+
 # -- browsers ------------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,8 @@ import pytest
 from gateway.clock import SystemClock
 from gateway.domain.explaining import Explaining
 from gateway.enforcement.background import Background
-from gateway.http.door import BODY_BYTES, Door
+from gateway.http.body import BODY_BYTES
+from gateway.http.door import Door
 from gateway.http.files import Files
 from gateway.http.hold import Holding
 from gateway.http.listener import Listener
@@ -95,6 +96,13 @@ async def test_a_fault_nobody_foresaw_is_a_500_that_gives_nothing_away_and_the_d
         assert b"ZeroDivision" not in body
         assert headers["Server"] == "model-gateway"
         assert headers["X-Request-Id"] in json.loads(body)["error"]
+        (record,) = [r for r in records(core) if r.get("request_id") == headers["X-Request-Id"]]
+        assert (record["effect"], record["reasons"][0]["rule"], record["extra"]["target"]) == (
+            "refused",
+            "gateway/error",
+            FILE,
+        )
+        assert "hf_" not in json.dumps(record)
         assert (await got(client, "/health"))[0] == 200
     object.__setattr__(core, "admission", real)
     async with open_door(core) as client:

@@ -1,7 +1,9 @@
+import socket
+
 import pytest
 
 from gateway.domain.errors import ConfigError
-from gateway.http.exposure import check_exposure, is_loopback, split_listen
+from gateway.http.exposure import check_exposure, is_loopback, own_url, split_listen
 
 
 @pytest.mark.parametrize(
@@ -62,3 +64,17 @@ def test_loopback_needs_neither():
 def test_the_unsafe_switch_overrides_it(capsys):
     expose(unsafe_allow_exposed=True)
     assert "unsafe_allow_exposed" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "0.0.0.0"), ("::", "[::]")])
+def test_links_name_the_machine_where_it_listens_on_every_address(host, shown, capsys):
+    assert own_url(f"http://{shown}:8080", host) == f"http://{socket.gethostname()}:8080"
+    assert "server.public_url" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("url", "host"), [("http://10.0.0.1:80", "10.0.0.1"), ("https://[::1]:8", "::1"), ("http://g.x:1", "g.x")]
+)
+def test_links_name_the_address_it_listens_on(url, host, capsys):
+    assert own_url(url, host) == url
+    assert "public_url" not in "".join(capsys.readouterr())
