@@ -89,11 +89,11 @@ class Scanning(_Section):
     memory_bytes: int = Field(1024**3, ge=64 * 1024**2)
 
 
-class Delivery(_Section):
+class Hold(_Section):
     """How long a client is held while a file is judged that cannot be judged in part (0: not at all), and how many."""
 
-    hold_s: float = Field(1800.0, ge=0, le=2000)
-    hold_clients: int = Field(256, ge=1, le=10_000)
+    longest_s: float = Field(1800.0, ge=0, le=2000)
+    clients: int = Field(256, ge=1, le=10_000)
 
 
 class Jwt(_Section):
@@ -151,7 +151,7 @@ class Settings(_Section):
     upstream: Upstream = Upstream()
     policy: Policy = Policy()
     scanning: Scanning = Scanning()
-    delivery: Delivery = Delivery()
+    hold: Hold = Hold()
     identity: Identity = Identity()
     limits: Limits = Limits()
     ledger: Ledger = Ledger()

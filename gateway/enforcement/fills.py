@@ -84,7 +84,7 @@ class Fills:
 
     async def _watched(self, fill: Fill, turns: _Turns) -> None:
         """Run the fill; a hub that hardly sends anything must not keep a turn that others wait for."""
-        run = asyncio.ensure_future(fill.run())
+        run = self._background.spawn(fill.run(), f"transfer:{fill.artifact.path}")
         try:
             written = 0
             while not (await asyncio.wait({run}, timeout=self._watch_s))[0]:

@@ -21,6 +21,7 @@ from gateway.domain.errors import GatewayError, LedgerError
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refused
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.enforcement.admission import Admission
+from gateway.enforcement.background import Background
 from gateway.enforcement.beginnings import Beginning, Beginnings
 from gateway.enforcement.context import GrantedFile, RequestContext
 from gateway.enforcement.delivery import Delivery, OpenFile
@@ -91,6 +92,7 @@ class Holding:
         self._limits = limits or HoldLimits()
         self._held = 0
         self._stopping = asyncio.Event()
+        self._background = Background()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -160,8 +162,8 @@ class Holding:
 
         Raises _Ended, GatewayError, TimeoutError (the hold's time is over), ConnectionError (the client left).
         """
-        work = asyncio.ensure_future(self._released(held, stack))
-        stopped = asyncio.ensure_future(self._stopping.wait())
+        work = self._background.spawn(self._released(held, stack), "hold")
+        stopped = self._background.spawn(self._stopping.wait(), "hold.stopping")
         try:
             async with asyncio.timeout(self._limits.hold_s):
                 while not work.done():

@@ -214,8 +214,8 @@ def test_text_code_tar_and_pickles_are_never_trickled(path, runs):
 
 
 def test_only_so_many_are_held_and_none_where_it_is_switched_off(sim, launch):
-    few = launch(sim, config=QUICK + "[delivery]\nhold_clients = 2\n")
-    off = launch(sim, state=few.state.parent / "off", config=QUICK + "[delivery]\nhold_s = 0\n")
+    few = launch(sim, config=QUICK + "[hold]\nclients = 2\n")
+    off = launch(sim, state=few.state.parent / "off", config=QUICK + "[hold]\nlongest_s = 0\n")
     fault = stalled(sim, "hold/many")
 
     def ask(number):
