@@ -37,6 +37,7 @@ GET_WAIT_S = 8.0
 METADATA_WAIT_S = 30.0  # `/api/…` has no client time-out
 COMMIT_TTL_S = 600.0  # a commit never moves, but facts about its repo do (resolving looks again)
 ANONYMOUS_ACCESS = "anonymous"  # as in `ports.Resolved`
+FRESH = "fresh"  # in the query of an OBJECT: what was believed of its ref is forgotten
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Assembler = Callable[[RequestContext, HubRequest], Awaitable[Assembled | Granted | Refusal]]
@@ -116,6 +117,8 @@ class Admission:
         assert request.repo is not None
         if (refused := self._tombstone_ref(request.repo, request.ref)) is not None:
             return await self._judge_tombstone(context, replace(request, ref=refused), progress)
+        if FRESH in request.query:
+            self._resolving.forget(request.repo, request.ref)
         try:
             resolved = await self._resolving.resolve(request.repo, request.ref)
             known = await self._resolving.snapshot(request.repo, request.ref, resolved)

@@ -18,9 +18,9 @@ from gateway.domain.artifact import FileEntry, Repo
 from gateway.domain.decision import DecisionScope, Effect, Reason
 from gateway.domain.errors import GatewayError
 from gateway.domain.objects import Layer, Manifest
-from gateway.domain.outcome import Absence, Denial, Refusal
+from gateway.domain.outcome import Absence, Denial, Failure, Refusal
 from gateway.domain.request import HubRequest, RequestKind
-from gateway.enforcement.admission import Admission
+from gateway.enforcement.admission import FRESH, Admission
 from gateway.enforcement.background import SingleFlight
 from gateway.enforcement.context import GrantedFile, GrantedListing, GrantedManifest, RequestContext
 from gateway.enforcement.objects import by_sha256, part_of
@@ -51,7 +51,7 @@ class Manifests:
         self._facts = facts
         self._recording = recording
         self._flights = flights
-        self._tags: TTLCache[tuple[Repo, str, str], Manifest] = TTLCache(_HELD, ttl_s, time.monotonic)
+        self._tags: TTLCache[tuple[Repo, str, str, str], Manifest] = TTLCache(_HELD, ttl_s, time.monotonic)
 
     async def manifest(self, context: RequestContext, request: HubRequest) -> GrantedManifest | Refusal:
         """What a tag names, where all of it is allowed; `request.path` is the tag."""
@@ -59,15 +59,25 @@ class Manifests:
         if not isinstance(listing, GrantedListing):
             return listing
         try:
-            manifest = await self._named(listing.snapshot.repo.repo, request.path, listing.snapshot.repo.access)
+            manifest = await self._named(listing, request.path)
+            places = _places(manifest, listing)
+            if not all(places.values()):
+                # The branch may have moved on since it was believed last.
+                fresh = await self._listing(context, request, fresh=True)
+                if not isinstance(fresh, GrantedListing):
+                    return fresh
+                listing, manifest = fresh, await self._named(fresh, request.path)
+                places = _places(manifest, listing)
         except GatewayError as error:
             return await self._refused(context, request, refusal_for(error, Progress()))
-        entries = by_sha256(listing.snapshot)
+        if (unplaced := next((layer for layer, asked in places.items() if not asked), None)) is not None:
+            return await self._refused(context, request, _unjudged(listing, unplaced))
         files: dict[str, FileEntry] = {}
-        for layer in {part.sha256: part for part in manifest.parts}.values():
-            result = await self._layer(context, _bare(listing), layer, entries)
-            if result is None:
-                return await self._refused(context, request, _unjudged(listing, layer))
+        for layer, asked in places.items():
+            result = await self._first(context, asked)
+            if isinstance(result, Absence):
+                missing = Failure("upstream/malformed", "its manifest leads to bytes that it does not have")
+                return await self._refused(context, request, missing)
             if not isinstance(result, GrantedFile):
                 return result
             files[layer.sha256] = result.artifact.entry
@@ -81,27 +91,32 @@ class Manifests:
         listing = await self._listing(context, request)
         if not isinstance(listing, GrantedListing):
             return listing
-        bare, found = _bare(listing), by_sha256(listing.snapshot).get(request.path, ())
-        if found:
-            result = await self._first(context, bare, found)
-        else:
-            value = await self._facts.get("layer", _key(listing.snapshot.repo.repo, request.path))
-            if not isinstance(value, dict):
-                absent = Absence("entry", "This repo has no such blob")
-                return await self._refused(context, request, absent)
-            result = await self._seen(context, bare, request.path, value)
-        return result
+        bare = _bare(listing)
+        if found := by_sha256(listing.snapshot).get(request.path):
+            return await self._first(context, [replace(bare, path=entry.path) for entry in found])
+        value = await self._facts.get("layer", _key(listing.snapshot.repo.repo, request.path))
+        if not isinstance(value, dict):
+            return await self._refused(context, request, Absence("entry", "This repo has no such blob"))
+        return await self._first(context, [_seen(bare, request.path, value)])
 
-    async def _listing(self, context: RequestContext, request: HubRequest) -> GrantedListing | Refusal:
-        """The default branch's revision, where it is allowed."""
-        asked = replace(request, kind=RequestKind.OBJECT, ref="", path="", query={})
+    async def _listing(
+        self, context: RequestContext, request: HubRequest, *, fresh: bool = False
+    ) -> GrantedListing | Refusal:
+        """The default branch's revision, where it is allowed; `fresh`: as the hub says now, whatever was believed."""
+        query = {FRESH: ("true",)} if fresh else {}
+        asked = replace(request, kind=RequestKind.OBJECT, ref="", path="", query=query)
         listing = await part_of(self._admission, context, asked)
         assert not isinstance(listing, GrantedFile)
         return listing
 
-    async def _named(self, repo: Repo, tag: str, access: str) -> Manifest:
-        """The hub's manifest, asked for once however many want it. Raises UpstreamError."""
-        key = (repo, tag, access)
+    async def _named(self, listing: GrantedListing, tag: str) -> Manifest:
+        """The hub's manifest, asked for once a commit however many want it. Raises UpstreamError."""
+        repo, access, commit = (
+            listing.snapshot.repo.repo,
+            listing.snapshot.repo.access,
+            listing.snapshot.revision.commit,
+        )
+        key = (repo, tag, access, commit)
         if (known := self._tags.get(key)) is not None:
             return known
 
@@ -111,41 +126,16 @@ class Manifests:
 
         return await self._flights.do(("manifest", key), ask)
 
-    async def _layer(
-        self, context: RequestContext, bare: HubRequest, layer: Layer, entries: Mapping[str, Sequence[FileEntry]]
-    ) -> GrantedFile | Refusal | None:
-        """One layer, judged; None where it cannot be."""
-        found = [entry for entry in entries.get(layer.sha256, ()) if entry.size_bytes == layer.size_bytes]
-        if found:
-            return await self._first(context, bare, found)
-        if layer.sha256 in entries or not layer.name or layer.size_bytes > MADE_BYTES:
-            return None
-        return await self._part(context, _made(bare, layer.name, layer.sha256, layer.size_bytes))
-
-    async def _first(
-        self, context: RequestContext, bare: HubRequest, found: Sequence[FileEntry]
-    ) -> GrantedFile | Refusal:
+    async def _first(self, context: RequestContext, asked: Sequence[HubRequest]) -> GrantedFile | Refusal:
         """The first of the files with these bytes that is allowed; else the refusal of the first."""
-        results = [await self._part(context, replace(bare, path=found[0].path))]
-        for entry in found[1:]:
-            if isinstance(results[-1], GrantedFile):
-                break
-            results.append(await self._part(context, replace(bare, path=entry.path)))
-        return results[-1] if isinstance(results[-1], GrantedFile) else results[0]
-
-    async def _seen(
-        self, context: RequestContext, bare: HubRequest, sha256: str, value: Mapping[str, Any]
-    ) -> GrantedFile | Refusal:
-        """A layer of a manifest that was answered before, judged anew where it was judged then."""
-        bare = replace(bare, ref=str(value["commit"]))
-        if value["made"]:
-            return await self._part(context, _made(bare, str(value["path"]), sha256, int(value["size"])))
-        return await self._part(context, replace(bare, path=str(value["path"])))
-
-    async def _part(self, context: RequestContext, request: HubRequest) -> GrantedFile | Refusal:
-        result = await part_of(self._admission, context, request)
-        assert not isinstance(result, GrantedListing)
-        return result
+        refusals: list[Refusal] = []
+        for request in asked:
+            result = await part_of(self._admission, context, request)
+            assert not isinstance(result, GrantedListing)
+            if isinstance(result, GrantedFile):
+                return result
+            refusals.append(result)
+        return refusals[0]
 
     async def _remember(self, granted: GrantedFile) -> None:
         """That this repo's registry led to these bytes: `main` may move before they are fetched."""
@@ -164,8 +154,28 @@ def _bare(listing: GrantedListing) -> HubRequest:
     return HubRequest(RequestKind.OBJECT, snapshot.repo.repo, snapshot.revision.commit)
 
 
+def _places(manifest: Manifest, listing: GrantedListing) -> dict[Layer, list[HubRequest]]:
+    """By what each layer is judged: the files that it may be, or itself where it is a small piece; none: not at all."""
+    bare, entries = _bare(listing), by_sha256(listing.snapshot)
+    places: dict[Layer, list[HubRequest]] = {}
+    for layer in manifest.parts:
+        found = [entry for entry in entries.get(layer.sha256, ()) if entry.size_bytes == layer.size_bytes]
+        places[layer] = [replace(bare, path=entry.path) for entry in found]
+        if layer.sha256 not in entries and layer.name and layer.size_bytes <= MADE_BYTES:
+            places[layer] = [_made(bare, layer.name, layer.sha256, layer.size_bytes)]
+    return places
+
+
 def _made(bare: HubRequest, name: str, sha256: str, size_bytes: int) -> HubRequest:
     return replace(bare, path=name, query={"layer": (sha256, str(size_bytes))})
+
+
+def _seen(bare: HubRequest, sha256: str, value: Mapping[str, Any]) -> HubRequest:
+    """A layer of a manifest that was answered before, to be judged anew where it was judged then."""
+    bare = replace(bare, ref=str(value["commit"]))
+    if value["made"]:
+        return _made(bare, str(value["path"]), sha256, int(value["size"]))
+    return replace(bare, path=str(value["path"]))
 
 
 def _unjudged(listing: GrantedListing, layer: Layer) -> Denial:

@@ -113,6 +113,10 @@ class Resolving:
             raise absent.with_traceback(None)
         return await self._flights.do(("ref", key), lambda: self._resolve(repo, ref))
 
+    def forget(self, repo: Repo, ref: str) -> None:
+        """Ask the hub again where the ref points, when it is wanted next."""
+        self._refs.pop((repo, ref), None)
+
     async def _resolve(self, repo: Repo, ref: str) -> Resolved:
         kept = await self._facts.get("ref", _ref_key(repo, ref))
         stale = self._younger(kept, self._max_stale_s)
