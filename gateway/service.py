@@ -47,6 +47,7 @@ from gateway.stores.layout import Layout
 
 _log = structlog.get_logger("service")
 _FLUSH_S = 5.0
+_SEARCHES = Rate(10, 200)  # of the ledger, for pages of decisions, by one address
 
 
 @asynccontextmanager
@@ -145,6 +146,7 @@ def own_pages(
         Readings(core.ledger),
         identifier,
         limits,
+        RateLimiter(core.clock, subject=None, address=_SEARCHES),
         explaining,
         codes,
         rules,

@@ -33,7 +33,8 @@ _trouble = structlog.get_logger("page")
 
 class OwnPages:
     """Answers below `/-/`. `codes` and `rules` are what can be said of the gateway's own codes and of the policy's
-    rules; `digests` the policy and data digest in force; `review_groups` who may read everybody's decisions."""
+    rules; `digests` the policy and data digest in force; `review_groups` who may read everybody's decisions.
+    `searches` limits how often the ledger is searched, which costs more than any other answer."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class OwnPages:
         readings: Readings,
         identifier: Identifier,
         limits: RateLimiter,
+        searches: RateLimiter,
         explaining: Explaining,
         codes: Mapping[str, ReasonCode],
         rules: Mapping[str, RuleText],
@@ -51,6 +53,7 @@ class OwnPages:
         self._readings = readings
         self._identifier = identifier
         self._limits = limits
+        self._searches = searches
         self._explaining = explaining
         self._codes = dict(codes)
         self._rules = dict(rules)
@@ -80,9 +83,7 @@ class OwnPages:
         subject = await self._identifier.identify(credential)
         if subject is None:
             raise IdentityError("this gateway does not know the credential that was sent", code="identity/unknown")
-        wait_s = self._limits.admit_subject(subject)
-        if wait_s > 0:
-            raise RateLimited("too many requests; the gateway asks you to slow down", retry_after_s=wait_s)
+        _within(self._limits.admit_subject(subject))
         return replace(context, subject=subject)
 
     async def answer(self, request: web.BaseRequest, context: RequestContext, target: str) -> Rendering:
@@ -108,8 +109,11 @@ class OwnPages:
         raise _nothing()
 
     async def _decision(self, context: RequestContext, decision_id: str, *, as_json: bool) -> Rendering | None:
+        if not is_decision_id(decision_id):
+            return None
+        _within(self._searches.admit_address(context.address))
         try:
-            records = await self._log.find(decision_id) if is_decision_id(decision_id) else ()
+            records = await self._log.find(decision_id)
         except LedgerError as error:
             _trouble.warning("page.unread", decision=decision_id, code=error.code, error=str(error))
             raise StoreError("the ledger cannot be searched now; ask again", code=error.code) from error
@@ -133,6 +137,11 @@ class OwnPages:
 
     def _code(self, code: ReasonCode, *, as_json: bool) -> Rendering:
         return _answer(asdict(code)) if as_json else _varied(code_page(code, self._explaining.contact))
+
+
+def _within(wait_s: float) -> None:
+    if wait_s > 0:
+        raise RateLimited("too many requests; the gateway asks you to slow down", retry_after_s=wait_s)
 
 
 def _path(target: str) -> str:

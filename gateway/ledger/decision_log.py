@@ -25,7 +25,8 @@ from gateway.ledger.segments import SegmentName, list_segments, read_payload
 
 FIRST, LAST = 8, 64  # how many records of one decision are told: where it began, and how it was used of late
 PATIENCE_S = 20.0
-BEHIND_BYTES = 256 * 2**20
+BEHIND_BYTES = 64 * 2**20
+MOST_WAITING = 64
 _STEP_RECORDS = 4000
 _log = structlog.get_logger("ledger")
 
@@ -38,13 +39,20 @@ class SegmentDecisionLog:
         self._patience_s = patience_s
         self._behind_bytes = behind_bytes
         self._thread = ThreadPoolExecutor(1, "ledger-read")
+        self._waiting = 0
         self._is_catching_up = self._is_closed = False
 
     async def find(self, decision_id: str) -> tuple[Mapping[str, Any], ...]:
-        """ports.DecisionLog.find."""
+        """ports.DecisionLog.find. Raises LedgerError `ledger/behind` where too many ask, or the search is too long."""
         if not is_decision_id(decision_id):
             return ()
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._find, decision_id)
+        if self._waiting >= MOST_WAITING:
+            raise LedgerError("many decisions are looked for at once; ask again", code="ledger/behind")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._find, decision_id)
+        finally:
+            self._waiting -= 1
 
     async def close(self) -> None:
         self._is_closed = True

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.domain.errors import LedgerError
 from gateway.domain.record import Durability, Record
-from gateway.ledger.decision_log import SegmentDecisionLog
+from gateway.ledger.decision_log import MOST_WAITING, SegmentDecisionLog
 from gateway.ledger.index import INDEX_NAME, LedgerIndex, taken_in
 from gateway.ledger.segments import list_segments
 from gateway.ledger.writer import SegmentLedger
@@ -160,6 +160,16 @@ async def test_many_at_once_are_answered(ledger: SegmentLedger, directory: Path)
     log = SegmentDecisionLog(directory)
     answers = await asyncio.gather(*(log.find(f"d-{number}") for number in range(60)))
     assert [found[0]["request_id"] for found in answers] == [f"r-{number}" for number in range(60)]
+    await log.close()
+
+
+async def test_a_crowd_is_told_to_come_back_and_the_next_one_is_served(ledger: SegmentLedger, directory: Path) -> None:
+    await fill(ledger, 3)
+    log = SegmentDecisionLog(directory)
+    answers = await asyncio.gather(*(log.find("d-1") for _ in range(MOST_WAITING + 5)), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, LedgerError)]
+    assert [error.code for error in refused] == ["ledger/behind"] * 5
+    assert await ids(log, 1) == ["r-1"]
     await log.close()
 
 
