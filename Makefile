@@ -39,12 +39,12 @@ tools: ## the pinned opa into .tools/bin; as root git-lfs, aria2, wget, node, ch
 	@PYTHON=$(PYTHON) tools/get-opa.sh || { [ "$(CI)" != "true" ]; }
 	@CI=$(CI) tools/get-programs.sh
 
-clients: $(CLIENTS:%=.venvs/%.stamp) ## the client libraries that the tests run, each in an environment of its own
+clients: $(VENV)/dev.stamp $(CLIENTS:%=.venvs/%.stamp) ## the client libraries that the tests run, each in an environment of its own
 
-conformance: $(VENV)/dev.stamp clients tools ## run every client and write docs/conformance.md
+conformance: clients tools ## run every client and write docs/conformance.md
 	$(BIN)/python -m conformance run --write
 
-test: $(VENV)/dev.stamp clients tools ## every test, with real clients and a real OPA server
+test: clients tools ## every test, with real clients and a real OPA server
 	$(BIN)/python -m pytest -p no:cacheprovider -q -n $(JOBS) --dist loadfile
 
 test-fast: $(VENV)/dev.stamp ## the tests that need no client environments and no OPA server

@@ -17,6 +17,7 @@ class Client:
     `driver`: the argument list that starts it; `{python}` is the interpreter of the environment `venv` (of this
     process where there is none), `{drivers}` the folder of the drivers, `{root}` the project. `env` is added to a
     clean environment. `also`: an environment whose packages are visible after its own. `needs`: programs on PATH.
+    `via`: "" for the plain endpoints, or the way in front of the gateway that it is sent through ("tls-path").
     `limit_s`: the whole driver is ended then.
     """
 
@@ -30,6 +31,7 @@ class Client:
     also: str = ""
     needs: tuple[str, ...] = ()
     limit_s: float = 300.0
+    via: str = ""
 
     @property
     def python(self) -> Path:

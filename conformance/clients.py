@@ -13,6 +13,7 @@ FAMILIES = {
     "cli": "`huggingface-cli` and `hf`",
     "models": "Libraries that load models and data sets",
     "programs": "Other programs",
+    "path": "Over https, and `HF_ENDPOINT` with a path (`https://host/hub`)",
 }
 
 

@@ -19,6 +19,13 @@ _HUB = (*FILES, *FACTS)
 _LOADS = (
     "load-config", "load-tokenizer", "load-model", "load-shards", "load-pipeline", "load-again", "no-fallback",
 )  # fmt: skip
+_DATA = ("data-csv", "data-parquet", "data-files", "data-streaming")
+# What depends on the addresses that the registry writes, and on the rules that clients have for https alone.
+_ADDRESSES = (
+    "download-file", "snapshot", "snapshot-dataset", "revisions", "names", "renamed", "wrong-case", "model-info",
+    "list-files", "many-files", "paths-info", "refs", "commits", "search", "exists", "safetensors-metadata", "whoami",
+    "agreement", "fs-list", "fs-read", "missing", "gated", "hosts",
+)  # fmt: skip
 _MODELS = ("{python}", "{drivers}/models.py")
 _DRIVER = ("{python}", "{drivers}/hub.py")
 
@@ -37,6 +44,10 @@ def _cli(name: str, title: str, venv: str, program: str, *more: str) -> Client:
         venv,
         {"CONFORMANCE_PROGRAM": program},
     )
+
+
+def _by_path(name: str, title: str, venv: str) -> Client:
+    return Client(f"hub-{name}-path", title, "path", _DRIVER, _ADDRESSES, venv, via="tls-path")
 
 
 CLIENTS = (
@@ -59,6 +70,12 @@ CLIENTS = (
     Client("transformers-5", "transformers 5.24.0", "models", _MODELS, _LOADS, "models"),
     Client("diffusers", "diffusers 0.42.1", "models", _MODELS, ("diffusers-pipeline", "diffusers-model"), "models"),
     Client("sentences", "sentence-transformers 6.2.0", "models", _MODELS, ("load-sentences",), "models"),
-    Client("datasets", "datasets 5.2.0", "models", _MODELS, ("data-csv", "data-parquet", "data-files", "data-streaming"), "models"),
+    Client("datasets", "datasets 5.2.0", "models", _MODELS, _DATA, "models"),
     Client("tokenizers", "tokenizers", "models", _MODELS, ("tokenizer",), "models"),
+    _by_path("0.24", "0.24.7", "hub-0.24"),
+    _by_path("0.36", "0.36.2", "hub-0.36"),
+    _by_path("1.0", "1.0.1", "hub-1.0"),
+    _by_path("1", "1.33.0", "hub-1"),
+    _by_path("2", "2.4.0", "hub-2"),
+    Client("datasets-path", "datasets 5.2.0", "path", _MODELS, _DATA, "models", via="tls-path"),
 )  # fmt: skip

@@ -41,7 +41,8 @@ def run_all(
     clients: Iterable[Client], endpoints: Iterable[Endpoint], only: Iterable[str], tell: Callable[[Outcome], None]
 ) -> list[Outcome]:
     """Every client against every endpoint; `tell` hears of each outcome as it comes. In the order of the clients."""
-    pairs = [(client, endpoint) for client in clients for endpoint in endpoints]
+    places = list(endpoints)
+    pairs = [(client, place) for client in clients for place in places if client.via == place.via]
     wanted = set(only)
 
     def one(pair: tuple[Client, Endpoint]) -> Outcome:
@@ -117,6 +118,9 @@ def _environment(client: Client, endpoint: Endpoint, folder: Path) -> dict[str, 
         clean["HF_TOKEN"] = endpoint.token
     if endpoint.has_no_cas:
         clean["HF_HUB_DISABLE_XET"] = "1"
+    if endpoint.authority:
+        names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+        clean |= dict.fromkeys(names, endpoint.authority)
     if client.also:
         clean["CONFORMANCE_ALSO"] = str(
             next((client.python.parents[2] / client.also / "lib").glob("python3*/site-packages"))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import trustme
 
 from conformance.plan import Repos, repos_of
 from conformance.world import HUB_TOKEN, conformance_world
@@ -22,25 +25,53 @@ CONFIG = "[limits]\naddress_rate = 1e6\naddress_burst = 1000000\nsubject_rate = 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where clients are sent: `kind` is "gateway" or "direct"."""
+    """Where clients are sent: `kind` is "gateway" or "direct". `authority`: the file of the CA that vouches for it."""
 
     kind: str
     url: str
     token: str
     repos: Repos
     has_no_cas: bool = False
+    via: str = ""
+    authority: str = ""
 
 
 @contextlib.contextmanager
 def endpoints(folder: Path) -> Iterator[list[Endpoint]]:
-    """The gateway, and the hub behind it directly."""
-    with SimulatorThread(conformance_world()) as hub, gateway(hub.hub_url, hub.cdn_url, folder) as (url, token):
+    """The gateway; the hub behind it directly; and a gateway that speaks https, its address with a path."""
+    with contextlib.ExitStack() as stack:
+        hub = stack.enter_context(SimulatorThread(conformance_world()))
         repos = repos_of(hub.world)
+        url, token = stack.enter_context(gateway(hub.hub_url, hub.cdn_url, folder / "plain"))
+        secure, authority = f"https://127.0.0.1:{_free_port()}/hub", _certificates(folder)
+        flags = [
+            "--listen", secure.split("/")[2], "--public-url", secure,
+            "--tls-cert", str(folder / "chain.pem"), "--tls-key", str(folder / "key.pem"),
+        ]  # fmt: skip
+        _, secure_token = stack.enter_context(gateway(hub.hub_url, hub.cdn_url, folder / "secure", *flags))
         # The simulated hub offers Xet files but has no CAS server, so clients with hf_xet are told to stay on HTTP there.
         yield [
             Endpoint("gateway", url, token, repos),
             Endpoint("direct", hub.hub_url, HUB_TOKEN, repos, has_no_cas=True),
+            Endpoint("gateway", secure, secure_token, repos, via="tls-path", authority=str(authority)),
         ]
+
+
+def _certificates(folder: Path) -> Path:
+    """A key and a certificate for loopback in `folder`; the file of the authority that signed it."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1", "localhost")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    for part in certificate.cert_chain_pems:
+        part.write_to_path(folder / "chain.pem", append=True)
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    return folder / "authority.pem"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -50,13 +81,14 @@ def gateway(hub_url: str, cdn_url: str, folder: Path, *flags: str) -> Iterator[t
     Raises RuntimeError where it does not start.
     """
     state = folder / "state"
+    folder.mkdir(exist_ok=True)
     (folder / "gateway.toml").write_text(CONFIG)
     added = subprocess.run(
         [sys.executable, "-m", "gateway", "token", "add", "conformance", "--group", "ml", "--state", str(state), "--json"],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     command = [
-        sys.executable, "-m", "gateway", "serve", "--config", str(folder / "gateway.toml"), "--listen", "127.0.0.1:0",
+        sys.executable, "-m", "gateway", "serve", "--config", str(folder / "gateway.toml"), *_listen(flags),
         "--upstream", hub_url, "--redirect-host", cdn_url.partition("://")[2], "--unsafe-allow-private-upstream",
         "--state", str(state), *flags,
     ]  # fmt: skip
@@ -72,6 +104,10 @@ def gateway(hub_url: str, cdn_url: str, folder: Path, *flags: str) -> Iterator[t
         process.terminate()
         process.wait(60)
         process.stdout.close()
+
+
+def _listen(flags: tuple[str, ...]) -> tuple[str, ...]:
+    return () if "--listen" in flags else ("--listen", "127.0.0.1:0")
 
 
 def serve_upstream(port: int, cdn_port: int) -> None:

@@ -394,7 +394,9 @@ def version():
     if os.environ.get("HF_HUB_ENABLE_HF_TRANSFER"):
         names.append("hf_transfer")
     elif "HF_HUB_DISABLE_XET" not in os.environ or PLAN["kind"] == "direct":
-        names += ["hf_xet"] * (PLAN["client"] in ("hub-0.36-xet", "hub-1.0", "hub-1", "hub-2-xet"))
+        names += ["hf_xet"] * (
+            PLAN["client"].removesuffix("-path") in ("hub-0.36-xet", "hub-1.0", "hub-1", "hub-2-xet")
+        )
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
 
 

@@ -174,6 +174,7 @@ NAMES = {
     "diffusers": ["diffusers", "huggingface_hub"],
     "sentences": ["sentence-transformers", "transformers", "huggingface_hub"],
     "datasets": ["datasets", "huggingface_hub"],
+    "datasets-path": ["datasets", "huggingface_hub"],
     "tokenizers": ["tokenizers", "huggingface_hub"],
 }
 main(", ".join(f"{name} {importlib.metadata.version(name)}" for name in NAMES[PLAN["client"]]))
