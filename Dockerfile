@@ -8,6 +8,7 @@ COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY gateway gateway
 COPY rego rego
 COPY config config
+COPY docs/operations.md docs/operations.md
 RUN /opt/gateway/bin/pip install --no-cache-dir --disable-pip-version-check --no-build-isolation --no-deps . \
  && /opt/gateway/bin/gateway policy check > /dev/null
 
