@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 
 from gateway.domain.errors import UnroutableRequest
 
@@ -24,6 +24,9 @@ async def small_body(request: web.BaseRequest) -> bytes:
         return _TOO_LARGE  # of a write, mostly, which is refused without reading it
     body = bytearray()
     try:
+        if request.headers.get(hdrs.EXPECT) and request.version == HttpVersion11:  # the client waits to be told
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # the answer has not begun by that
         async with asyncio.timeout(BODY_WAIT_S):
             async for chunk in request.content.iter_chunked(64 * 1024):
                 body += chunk

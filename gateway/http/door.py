@@ -128,12 +128,12 @@ class Door:
         await self._recording.refused(context, None, fault)
 
     def malformed(self, request: web.BaseRequest, status: int) -> web.Response:
-        """The answer to bytes that are no HTTP request: 400 (500 for a fault of ours), nothing of them repeated.
+        """The answer to bytes that are no HTTP request: 400, 417 or 505, 500 for a fault of ours; no echo.
 
         The record is written beside the answer, which gives nothing away.
         """
         request_id = f"r-{secrets.token_hex(8)}"
-        status = status if status == 500 else 400
+        status = status if status in {417, 500, 505} else 400
         error = UnroutableRequest("the request is no valid HTTP", code="route/malformed")
         context = RequestContext(request_id, "", ANONYMOUS, Client(), address_of(request, self._trusted))
         self._background.detach(self._admission.refuse(context, None, error), "door.malformed")

@@ -10,18 +10,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 
 FIRST_REQUEST_S = 20.0
 IDLE_S = 75.0
 STALLED_S = 120.0
+_GO_ON = "100-continue"
+_SPOKEN = frozenset({HttpVersion10, HttpVersion11})
 _log = structlog.get_logger("http")
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Malformed = Callable[[web.BaseRequest, int], web.Response]
 
 
 class Listener(web.Server):
-    """`handler` answers requests; `malformed` what is no request (400), or a handler that broke (500).
+    """`handler` answers requests; `malformed` what is no request (400), one of another version of HTTP (505: the parser
+    takes 0.9 and 2.0 for ours), one with an expectation that nobody here meets (417), or a handler that broke (500).
 
     A new connection has `first_request_s` for the head of its first request, one that is kept alive `idle_s` for each
     further one; an answer of which the client takes nothing for `stalled_s` is cut.
@@ -36,11 +39,25 @@ class Listener(web.Server):
         idle_s: float = IDLE_S,
         stalled_s: float = STALLED_S,
     ) -> None:
-        super().__init__(handler, access_log=None)
+        super().__init__(self._answered, access_log=None)
+        self._handler = handler
         self.malformed = malformed
         self.first_request_s = first_request_s
         self.idle_s = idle_s
         self.stalled_s = stalled_s
+
+    def _answered(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        if request.version not in _SPOKEN:
+            return self._turned_away(request, 505)
+        if request.headers.get(hdrs.EXPECT, _GO_ON).lower() not in ("", _GO_ON):  # RFC 9110 §10.1.1
+            return self._turned_away(request, 417)
+        return self._handler(request)
+
+    async def _turned_away(self, request: web.BaseRequest, status: int) -> web.StreamResponse:
+        request._cache["version"] = HttpVersion11  # noqa: SLF001 - else the answer would name the version that was asked
+        response = self.malformed(request, status)
+        response.force_close()
+        return response
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, access_log=None, keepalive_timeout=self.idle_s)
