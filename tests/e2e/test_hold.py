@@ -10,6 +10,7 @@ import tarfile
 import threading
 import time
 
+import psutil
 import pytest
 
 from gateway.simulator import builders
@@ -265,3 +266,20 @@ def test_a_stop_ends_a_hold(sim, launch):
     fault.stall_gate.open()
     ends = [r["note"] for r in gate.records() if r["kind"] == "delivery"]
     assert ends == ["hold cut: the gateway stops"]
+
+
+def test_two_hundred_held_clients_cost_little_memory(sim, launch):
+    sim.edit(lambda world: add_repo(world, "hold/crowd", {BIN: checkpoint(1018)}))
+    gate = launch(sim, config=QUICK)
+    server = psutil.Process(gate.process.pid)
+    fault = stalled(sim, "hold/crowd")
+    first = Download(gate.url, url_of("hold/crowd", BIN))
+    first.read(1)
+    before = server.memory_info().rss
+    clients = together(200, lambda _: Download(gate.url, url_of("hold/crowd", BIN)))
+    assert {client.status for client in clients} == {200}
+    assert server.memory_info().rss - before < 24 * MIB
+    fault.stall_gate.open()
+    assert {client.read_all().complete for client in (first, *clients)} == {True}
+    for client in (first, *clients):
+        client.close()

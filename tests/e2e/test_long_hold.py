@@ -79,7 +79,8 @@ def sim():
 
 @pytest.fixture(scope="module")
 def gate(sim, tmp_path_factory):
-    process = GatewayProcess(sim, tmp_path_factory.mktemp("long") / "state", config=QUICK)
+    patient = QUICK + "[upstream]\nread_timeout_s = 600.0\n"  # the hub stands still all the while
+    process = GatewayProcess(sim, tmp_path_factory.mktemp("long") / "state", config=patient)
     yield process
     process.stop()
 

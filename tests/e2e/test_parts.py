@@ -14,7 +14,7 @@ from gateway.simulator.faults import Fault, Gate
 from gateway.simulator.large import large_torch
 from gateway.simulator.thread import SimulatorThread
 from gateway.simulator.world import World
-from tests.e2e.harness import GatewayProcess, run_client
+from tests.e2e.harness import MORE_CLIENTS, GatewayProcess, run_client
 from tests.e2e.wire import MIB, QUICK, Download, add_repo, download, together, url_of, wait_for, weights
 
 ST = "model.safetensors"
@@ -151,6 +151,44 @@ def test_a_parquet_reader_gets_footer_and_chunks(gate, sim, tmp_path):
     half = GROUP_BYTES // 2
     for group, column, digest in chunks:
         assert hashlib.sha256(whole.read(4 + group * GROUP_BYTES + column * half, half)).hexdigest() == digest
+    fault.stall_gate.open()
+
+
+MAKE = """
+import sys, random
+import pyarrow, pyarrow.parquet
+rng = random.Random(6)
+column = lambda: [rng.random() for _ in range(200_000)]
+with pyarrow.parquet.ParquetWriter(sys.argv[1], pyarrow.schema([("a", "float64"), ("b", "float64")]), compression="none", use_dictionary=False) as out:
+    for _ in range(12):
+        out.write_table(pyarrow.table({"a": column(), "b": column()}))
+"""
+READ = """
+import hashlib, json
+import pyarrow.parquet
+from huggingface_hub import HfFileSystem
+def digest(file, groups):
+    table = pyarrow.parquet.ParquetFile(file).read_row_groups(groups, columns=["b"])
+    return [table.num_rows, hashlib.sha256(repr(table["b"].to_pylist()).encode()).hexdigest()]
+with HfFileSystem().open("parts/arrow/real.parquet") as file:
+    print(json.dumps([digest(file, [9, 2]), digest({local!r}, [9, 2])]))
+"""
+
+
+def test_pyarrow_reads_columns_of_a_table_that_is_not_here_yet(gate, sim, tmp_path):
+    local = tmp_path / "real.parquet"
+    made = subprocess.run(
+        [MORE_CLIENTS["models"] / "bin/python", "-c", MAKE, local], capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    sim.edit(lambda world: add_repo(world, "parts/arrow", {"real.parquet": local.read_bytes()}))
+    fault = stalled(sim, "parts/arrow", 2 * MIB)
+    done = run_client("models", gate.url, tmp_path / "home", READ.replace("{local!r}", repr(str(local))))
+    assert done.code == 0, done.text
+    remote, here = json.loads(done.out)
+    assert remote == here
+    assert remote[0] == 400_000
+    assert asked(sim, "parts/arrow", "real.parquet") < local.stat().st_size, "two groups of twelve, not the whole"
     fault.stall_gate.open()
 
 
