@@ -167,7 +167,10 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class RevisionFacts:
-    """An immutable revision and how it was reached (`input.revision`)."""
+    """An immutable revision and how it was reached (`input.revision`).
+
+    `unroutable`: names, with escapes, of files that no request can name. They are in no listing and never served.
+    """
 
     commit: str
     ref: str
@@ -177,6 +180,7 @@ class RevisionFacts:
     files: tuple[FileFacts, ...]
     files_complete: bool = True
     hub_verdicts: tuple[HubVerdict, ...] = ()
+    unroutable: tuple[str, ...] = ()
 
     def file(self, path: str) -> FileFacts | None:
         """The facts of one path, or None where the revision has no such file."""

@@ -149,6 +149,7 @@ def _revision(query: Query) -> dict[str, Any]:
         "committed_at": revision.committed_at,
         "files": [_file(f.entry, f.format_guess, f.twin) for f in listed],
         "files_complete": revision.files_complete,
+        "unroutable": list(revision.unroutable if query.scope == "revision" else ()),
     }
 
 

@@ -111,6 +111,7 @@ clean_revision := {
 			},
 		],
 		"files_complete": true,
+		"unroutable": [],
 	},
 	"evidence": {
 		"reports": [],
@@ -183,6 +184,7 @@ clean_file := {
 		"committed_at": "2026-02-10T09:00:00Z",
 		"files": [],
 		"files_complete": true,
+		"unroutable": [],
 	},
 	"evidence": {
 		"reports": [

@@ -49,7 +49,7 @@ def test_the_document_of_a_revision_is_the_contract_to_the_letter() -> None:
         },
         "revision": {
             "commit": "c" * 40, "ref": "main", "ref_kind": "branch", "reachable": "yes",
-            "committed_at": "2025-01-01T00:00:00Z", "files_complete": True,
+            "committed_at": "2025-01-01T00:00:00Z", "files_complete": True, "unroutable": [],
             "files": [
                 {
                     "path": "model.safetensors", "size_bytes": 1024, "format": "safetensors",

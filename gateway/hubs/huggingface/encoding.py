@@ -67,6 +67,15 @@ def is_routable_path(path: str) -> bool:
     return not _ESCAPE.search(path)
 
 
+def is_git_path(path: str) -> bool:
+    """Can a git tree hold this path at all? Git has no empty, "." or ".." parts, whatever else a name may hold."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return _UNSAFE_PARTS.isdisjoint(path.split("/")) and "\x00" not in path
+
+
 def decode_fields(raw: str) -> list[tuple[str, str]]:
     """The fields of a query or a form body, decoded, in order. Raises UnroutableRequest."""
     if not raw:

@@ -8,34 +8,45 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.domain.artifact import FileEntry
-from gateway.hubs.huggingface.encoding import is_routable_path
+from gateway.hubs.huggingface.encoding import is_git_path, is_routable_path
 from gateway.hubs.huggingface.limits import malformed
 
 _SHA1: Final = re.compile(r"[0-9a-f]{40}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _POINTER_BYTES: Final = 134
+MAX_TOLD: Final = 100  # names of files that are left out
+_TOLD_CHARS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Files, and the raw rows for the tree answer. `complete` is False where rows were left out: no path of a left-out
-    row can be asked for through the grammar."""
+    """Files, and the raw rows for the tree answer. `complete` is False where the hub told only a part, or what
+    cannot be.
+
+    `unroutable`: names, with escapes, of files that cannot be asked for through the grammar and are left out. Where
+    they are all that there is, the listing is not complete: an empty one would read as "there is nothing".
+    """
 
     files: tuple[FileEntry, ...]
     tree: tuple[Mapping[str, Any], ...]
     complete: bool
+    unroutable: tuple[str, ...] = ()
 
 
 def listing_of(rows: Iterable[Any], *, complete: bool) -> Listing:
     """Check every row. Raises UpstreamUnavailable (`upstream/malformed`)."""
     files: dict[str, FileEntry] = {}
     tree: list[Mapping[str, Any]] = []
+    unroutable: list[str] = []
     for row in rows:
         if not isinstance(row, dict) or not isinstance(row.get("path"), str):
             raise malformed("The hub's tree holds a row without a path.")
         path = row["path"]
         if not is_routable_path(path):
-            complete = False
+            if not is_git_path(path):
+                complete = False  # no repo holds such a file: what else is wrong with this listing, nobody knows
+            elif row.get("type") != "directory":
+                unroutable.append(_spelt(path))
             continue
         if row.get("type") == "directory":
             tree.append({"type": "directory", "oid": str(row.get("oid", "")), "size": 0, "path": path})
@@ -44,7 +55,13 @@ def listing_of(rows: Iterable[Any], *, complete: bool) -> Listing:
             raise malformed("The hub's tree names one path twice.")
         files[path] = entry = _entry(row, path)
         tree.append(_row(row, entry))
-    return Listing(tuple(files.values()), tuple(tree), complete)
+    complete = complete and bool(files or not unroutable)
+    return Listing(tuple(files.values()), tuple(tree), complete, tuple(unroutable[:MAX_TOLD]))
+
+
+def _spelt(path: str) -> str:
+    """A name that cannot be asked for, in plain ASCII, as a programmer would write it."""
+    return ascii(path)[1:-1][:_TOLD_CHARS]
 
 
 def _entry(row: Mapping[str, Any], path: str) -> FileEntry:

@@ -21,6 +21,8 @@ from gateway.ports import Rendering
 JSON_TYPE = ("Content-Type", "application/json; charset=utf-8")
 
 Entry = Mapping[str, Any]
+# What `expand` adds to an entry of tree and paths-info.
+_EXPANDED = ("lastCommit", "securityFileStatus", "security")
 
 
 class UnknownFolder(Exception):
@@ -64,8 +66,14 @@ def listing_value(request: HubRequest, snapshot: Snapshot, decision: Decision, p
             raise ValueError(f"{request.kind} is no listing")
 
 
-def _entries(snapshot: Snapshot, payload: Any) -> Iterable[Any]:
-    return payload if isinstance(payload, list) else snapshot.tree
+def _entries(snapshot: Snapshot, payload: Any) -> Iterable[Entry]:
+    """The rows of the snapshot, which were checked and judged; of a forwarded listing those that it names too, with
+    what only it says (`expand`). What it says of digests and sizes is not believed: the files are held against ours."""
+    if not isinstance(payload, list):
+        return snapshot.tree
+    told = {row["path"]: row for row in payload if isinstance(row, Mapping) and isinstance(row.get("path"), str)}
+    more = ((entry, told[entry["path"]]) for entry in snapshot.tree if entry["path"] in told)
+    return [{**entry, **{key: row[key] for key in _EXPANDED if key in row}} for entry, row in more]
 
 
 def _cleaned(entries: list[Entry], payload: Any, scrub: Scrub) -> list[Any]:
@@ -83,7 +91,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
 
 def _visible(entries: Iterable[Any], hidden: frozenset[str]) -> list[Entry]:
     """Entries without hidden files, and without the folders that held nothing else."""
-    listed = [entry for entry in entries if isinstance(entry, Mapping)]
+    listed = list(entries)
     if not hidden:
         return listed
     files = [e for e in listed if e.get("type") != "directory" and e.get("path") not in hidden]

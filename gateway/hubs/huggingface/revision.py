@@ -96,6 +96,7 @@ def snapshot_of(
         committed_at=history.committed_at,
         files=file_facts(listing.files),
         files_complete=listing.complete,
+        unroutable=listing.unroutable,
         hub_verdicts=hub_verdicts(info.get("securityRepoStatus")),
     )
     bare = {key: value for key, value in info.items() if key != "siblings"}

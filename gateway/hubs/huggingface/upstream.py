@@ -113,7 +113,8 @@ class HuggingFaceUpstream:
 
     async def _listing(self, repo: Repo, commit: str, access: str, earlier: Snapshot | None) -> Listing:
         if earlier is not None and earlier.revision.files_complete:
-            return Listing(tuple(file.entry for file in earlier.revision.files), earlier.tree, complete=True)
+            files = tuple(file.entry for file in earlier.revision.files)
+            return Listing(files, earlier.tree, complete=True, unroutable=earlier.revision.unroutable)
         return await self._metadata.tree(repo, commit, access)
 
     async def _history(self, repo: Repo, ref: str, commit: str, access: str, earlier: Snapshot | None) -> History:

@@ -132,11 +132,36 @@ def test_one_path_with_two_contents_spoils_the_tree():
         listing_of([row(), row(oid="c" * 40)], complete=True)
 
 
-@pytest.mark.parametrize("path", ["../x", "a/../b", "/etc/passwd", "a//b", "a\\b", "a\x00b", "a\nb", "", "a%41b", "."])
-def test_a_path_that_cannot_be_asked_for_is_left_out_and_the_listing_says_so(path):
+@pytest.mark.parametrize("path", ["../x", "a/../b", "/etc/passwd", "a//b", "", ".", "a\x00b", "\ud800"])
+def test_a_path_that_no_repo_can_hold_is_left_out_and_the_listing_says_so(path):
     listing = listing_of([row(), row(path=path)], complete=True)
     assert [entry.path for entry in listing.files] == ["a.bin"]
     assert not listing.complete
+    assert listing.unroutable == ()
+
+
+@pytest.mark.parametrize("path", ["a\\b", "a\nb", "a%41b", "a\x7fb", "sub/a\u2028b", "a\x85"])
+def test_a_file_that_cannot_be_asked_for_is_left_out_by_name(path):
+    listing = listing_of(
+        [row(), row(path=path), {"type": "directory", "path": f"d{path}", "oid": "a" * 40}], complete=True
+    )
+    assert [entry.path for entry in listing.files] == ["a.bin"]
+    assert [r["path"] for r in listing.tree] == ["a.bin"]
+    assert listing.complete
+    (told,) = listing.unroutable
+    assert told.isascii()
+    assert told.isprintable()
+
+
+def test_a_listing_of_nothing_but_such_files_is_not_complete():
+    assert not listing_of([row(path="a\nb")], complete=True).complete
+    assert listing_of([], complete=True).complete
+
+
+def test_only_some_of_many_such_names_are_told():
+    listing = listing_of([row(), *(row(path=f"{n}\n" + "x" * 500) for n in range(1000))], complete=True)
+    assert len(listing.unroutable) == 100
+    assert max(map(len, listing.unroutable)) == 300
 
 
 @pytest.mark.parametrize(
