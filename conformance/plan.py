@@ -63,7 +63,8 @@ def repos_from(file: Path, endpoint: str, token: str) -> Repos:
     found: Repos = {}
     for role, given in json.loads(file.read_text("utf-8")).items():
         entry = {"id": given} if isinstance(given, str) else dict(given)
-        entry.setdefault("type", "dataset" if role in ("csv", "parquet", "converted") else "model")
+        kinds = {"csv": "dataset", "parquet": "dataset", "converted": "dataset", "space": "space"}
+        entry.setdefault("type", kinds.get(role, "model"))
         if "files" not in entry:
             entry |= _asked(endpoint, token, entry)
         if role == "revisions":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from conformance.client import Client
 
 FILES = (
-    "download-file", "download-cached", "snapshot", "snapshot-patterns", "snapshot-local-dir", "snapshot-dataset",
-    "offline", "resume", "revisions", "revision-pull", "revision-convert", "names", "escaped-name", "empty-file", "renamed",
+    "download-file", "download-cached", "download-local-dir", "snapshot", "snapshot-cached", "snapshot-patterns",
+    "snapshot-local-dir", "snapshot-dataset", "space", "card", "offline", "resume", "revisions", "revision-pull", "revision-convert", "names", "escaped-name", "empty-file", "renamed",
     "wrong-case", "legacy-name",
 )  # fmt: skip
 FACTS = (
@@ -19,7 +19,7 @@ _HUB = (*FILES, *FACTS)
 _LOADS = (
     "load-config", "load-tokenizer", "load-model", "load-shards", "load-pipeline", "load-again", "no-fallback",
 )  # fmt: skip
-_DATA = ("data-csv", "data-parquet", "data-files", "data-streaming")
+_DATA = ("data-csv", "data-parquet", "data-files", "data-streaming", "data-pandas")
 # What depends on the addresses that the registry writes, and on the rules that clients have for https alone.
 _ADDRESSES = (
     "download-file", "snapshot", "snapshot-dataset", "revisions", "names", "renamed", "wrong-case", "model-info",
@@ -56,10 +56,10 @@ CLIENTS = (
     _hub("0.36", "0.36.2", "hub-0.36", "auth-check", HF_HUB_DISABLE_XET="1"),
     _hub("0.36-xet", "0.36.2 + hf_xet", "hub-0.36", "auth-check", "xet"),
     _hub("0.36-transfer", "0.36.2 + hf_transfer", "hub-0.36", "auth-check", HF_HUB_DISABLE_XET="1", HF_HUB_ENABLE_HF_TRANSFER="1"),
-    _hub("1.0", "1.0.1 + hf_xet", "hub-1.0", "auth-check", "xet"),
-    _hub("1", "1.33.0 + hf_xet", "hub-1", "auth-check", "xet"),
-    _hub("2", "2.4.0", "hub-2", "auth-check", HF_HUB_DISABLE_XET="1"),
-    _hub("2-xet", "2.4.0 + hf_xet", "hub-2", "auth-check", "xet"),
+    _hub("1.0", "1.0.1 + hf_xet", "hub-1.0", "auth-check", "dry-run", "xet"),
+    _hub("1", "1.33.0 + hf_xet", "hub-1", "auth-check", "dry-run", "xet"),
+    _hub("2", "2.4.0", "hub-2", "auth-check", "dry-run", HF_HUB_DISABLE_XET="1"),
+    _hub("2-xet", "2.4.0 + hf_xet", "hub-2", "auth-check", "dry-run", "xet"),
     _cli("0.24", "huggingface-cli 0.24.7", "hub-0.24", "huggingface-cli"),
     _cli("0.30", "huggingface-cli 0.30.2", "hub-0.30", "huggingface-cli"),
     _cli("0.36", "hf 0.36.2", "hub-0.36", "hf"),

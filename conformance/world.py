@@ -31,7 +31,7 @@ def roles() -> dict[str, str]:
     return {
         "model": "conformance/tiny-bert", "sharded": "conformance/sharded", "gguf": "conformance/gguf",
         "large": "conformance/large", "unusual": "conformance/unusual-names", "many": "conformance/many-files", "escaped": "conformance/escaped-names",
-        "csv": "datasets/conformance/csv", "parquet": "datasets/conformance/parquet",
+        "csv": "datasets/conformance/csv", "space": "spaces/conformance/space", "parquet": "datasets/conformance/parquet",
         "revisions": "conformance/revisions", "gated": "conformance/gated", "renamed": "conformance/renamed",
         "legacy": "conformance-legacy", "denied": "conformance/denied-weights",
         "sentences": "conformance/sentences", "pipeline": "conformance/pipeline", "onnx": "conformance/onnx",
@@ -50,6 +50,8 @@ def _plain(world: World) -> None:
 
 
 def _datasets(world: World) -> None:
+    space = world.repo("conformance/space", type="space", card={"license": "apache-2.0", "sdk": "static"})
+    space.commit({"README.md": space.readme("A page."), "index.html": "<!doctype html>\n<p>Hello.</p>\n"})
     rows = [f"{n},line {n}" for n in range(100)]
     csv = world.repo("conformance/csv", type="dataset", card={"license": "cc-by-4.0"})
     csv.commit({

@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 from steps import PLAN, child, feature, folder, main, raises, repo, shown
 from wire import Wire
 
-from huggingface_hub import HfApi, HfFileSystem, get_hf_file_metadata, hf_hub_download, hf_hub_url, snapshot_download
+from huggingface_hub import (
+    HfApi,
+    HfFileSystem,
+    ModelCard,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    snapshot_download,
+)
 
 API = HfApi()
 HOST = urlsplit(PLAN["endpoint"]).netloc
@@ -50,6 +58,18 @@ def _():
     model.check_folder(snapshot_download(model.id, cache_dir=folder()))
 
 
+@feature("snapshot-cached")
+def _():
+    model, home = repo("model"), folder()
+    code = "import huggingface_hub, sys\nprint(huggingface_hub.snapshot_download(sys.argv[1]))\n"
+    child(code, model.id, HF_HOME=home)
+    with Wire() as wire:
+        model.check_folder(child(code, model.id, HF_HOME=home, **wire.env).strip())
+    fetched = [target for method, _, target, _ in wire.requests if method == "GET" and "/resolve/" in target]
+    assert not fetched, f"fetched again: {fetched}"
+    return f"{len(wire.requests)} requests"
+
+
 @feature("snapshot-patterns")
 def _():
     model = repo("model")
@@ -65,6 +85,37 @@ def _():
     model.check_folder(target)
     snapshot_download(model.id, local_dir=target)
     model.check_folder(target)
+
+
+@feature("download-local-dir")
+def _():
+    model, target = repo("model"), folder()
+    for options in ({}, {"force_download": True}):
+        got = hf_hub_download(model.id, model.weights, local_dir=target, **options)
+        assert got == f"{target}/{model.weights}", got
+        model.check(model.weights, got)
+
+
+@feature("dry-run")
+def _():
+    model = repo("model")
+    found = {f.filename: f.file_size for f in snapshot_download(model.id, cache_dir=folder(), dry_run=True)}
+    assert found == {path: file["size"] for path, file in model.files.items()}
+
+
+@feature("card")
+def _():
+    card = ModelCard.load(repo("model").id)
+    assert card.data.license, "a card without its license"
+
+
+@feature("space")
+def _():
+    told = repo("space")
+    assert API.space_info(told.id).sha == told.commit
+    told.check_folder(snapshot_download(told.id, repo_type="space", cache_dir=folder()))
+    found = [s.id for s in API.list_spaces(search=told.id.split("/")[-1], limit=5)]
+    assert told.id in found, f"{told.id} is not among {found}"
 
 
 @feature("snapshot-dataset")

@@ -168,6 +168,18 @@ def _():
         assert sum(1 for _ in stream) == (80 if role == "csv" else 100)
 
 
+@feature("data-pandas")
+def _():
+    import pandas as pd
+
+    table = pd.read_csv(f"hf://datasets/{repo('csv').id}/data/test.csv")
+    assert list(table.columns) == ["id", "text"]
+    assert len(table) == 20
+    path = next(p for p in repo("parquet").files if p.endswith(".parquet"))
+    table = pd.read_parquet(f"hf://datasets/{repo('parquet').id}/{path}", columns=["text"])
+    assert table["text"].tolist()[:2] == ["line 0", "line 1"]
+
+
 NAMES = {
     "transformers-4": ["transformers", "torch", "huggingface_hub"],
     "transformers-5": ["transformers", "torch", "huggingface_hub"],
