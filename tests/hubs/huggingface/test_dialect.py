@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -137,6 +138,45 @@ def test_a_hidden_file_is_in_no_listing_and_a_denied_one_in_all():
     rendering, _ = listing(RequestKind.TREE, "pickles", decision)
     assert rendering.status == 404
     assert "X-Repo-Commit" not in dict(rendering.headers)
+
+
+def test_a_hidden_file_is_in_no_verdict_and_in_no_sum():
+    status = {"scansDone": True, "filesWithIssues": [{"path": p, "level": "unsafe", "x": 1} for p in ALL_FILES]}
+    snap = snapshot(info={**INFO, "securityRepoStatus": status})
+    decision = replace(allow(), files={"pytorch_model.bin": FileEffect.HIDE, "pickles/a.pkl": FileEffect.HIDE})
+    shown = [path for path in ALL_FILES if path not in {"pytorch_model.bin", "pickles/a.pkl"}]
+    verdicts = {"scansDone": True, "filesWithIssues": [{"path": p, "level": "unsafe"} for p in shown]}
+    assert listing(RequestKind.SCAN, snap=snap, decision=decision)[1] == verdicts
+    info = listing(RequestKind.INFO, snap=snap, decision=decision, securityStatus=("true",))[1]
+    assert info["securityRepoStatus"] == verdicts
+    sizes = sum(row["size"] for row in TREE if row["path"] in shown)
+    assert listing(RequestKind.TREESIZE, decision=decision)[1] == {"path": "/", "size": sizes}
+    assert listing(RequestKind.TREESIZE, "onnx", decision=decision)[1] == {"path": "/onnx", "size": 7}
+    assert listing(RequestKind.TREESIZE, "config.json", decision=decision)[1]["size"] == 5
+    for path in ("pickles", "pickles/a.pkl", "no", "onn"):
+        assert listing(RequestKind.TREESIZE, path, decision=decision)[0].status == 404, path
+
+
+@pytest.mark.parametrize(
+    "said", [None, [], {}, {"scansDone": "yes"}, {"filesWithIssues": "x"}, {"filesWithIssues": [1]}]
+)
+def test_a_hub_that_says_nothing_of_its_scans_has_not_done_them(said):
+    snap = snapshot(info={**INFO, "securityRepoStatus": said})
+    assert listing(RequestKind.SCAN, snap=snap)[1] == {"scansDone": False, "filesWithIssues": []}
+
+
+def test_an_expanded_listing_says_of_digests_and_sizes_what_was_judged():
+    """The hub answers it anew: what it says now of a file may be another thing than what was decided on."""
+    lied = [{**row, "oid": "0" * 40, "size": 1, "lastCommit": {"id": "c" * 40}, "x": 1} for row in TREE]
+    lied += [file_row("new.bin"), {"type": "file", "path": 5}, "x", {**TREE[2], "lfs": {"oid": "0" * 64, "size": 1}}]
+    for kind, query in (
+        (RequestKind.TREE, {"recursive": ("true",)}),
+        (RequestKind.PATHS_INFO, {"paths": (*ALL_FILES, "new.bin")}),
+    ):
+        plain = listing(kind, **query)[1]
+        expanded = listing(kind, payload=lied, expand=("true",), **query)[1]
+        assert [{k: v for k, v in row.items() if k != "lastCommit"} for row in expanded] == plain
+        assert expanded[0]["lastCommit"] == {"id": "c" * 40}
 
 
 def test_a_listing_is_never_emptied():
