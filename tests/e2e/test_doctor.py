@@ -136,6 +136,16 @@ def test_an_ipv6_gateway_with_a_slash_too_many(hub, launch, home):
     assert "[::1]" in told.words("endpoint/gateway")
 
 
+def test_a_gateway_under_a_path(hub, launch, home):
+    gateway = launch(hub, "--public-url", "https://models.example/hf")
+    told = doctor(home, HF_ENDPOINT=gateway.url + "/hf", **QUIET)
+    assert told.states()["endpoint/gateway"] == "ok"
+    assert told.states()["endpoint/path"] == "warn"
+    astray = doctor(home, HF_ENDPOINT=gateway.url + "/other", **QUIET)
+    assert astray.states()["endpoint/gateway"] == "fail"
+    assert "model-gateway" in astray.words("endpoint/gateway")
+
+
 def test_the_hub_itself_is_no_gateway_and_sees_no_token(hub, home):
     hub.clear()
     told = doctor(home, HF_ENDPOINT=hub.hub_url, HF_TOKEN="mgw_the-developers-secret")

@@ -7,9 +7,11 @@ that are added to the table are covered by being there.
 
 import functools
 import json
+import os
 import re
 import socket
 from collections import Counter
+from random import Random
 
 import pytest
 
@@ -558,3 +560,58 @@ def test_another_expectation_is_not_met(value, open_gateway, hub, intact):
         answer = talk(open_gateway.url, request(asked, headers=[b"Expect: " + value]))
         assert len(answer.statuses) == 1
         assert answer.status == 417 or value == b"", (asked.target, answer.wire[:200])
+
+
+# -- bytes changed at random -----------------------------------------------------------------------------------------
+
+PIECES = [
+    b"\x00",
+    b"\r\n",
+    b"\n",
+    b" ",
+    b"\t",
+    b":",
+    b"/",
+    b"..",
+    b"%",
+    b"%2f",
+    b"\xff",
+    b"\xc3\xa9",
+    b"\r\n\r\n",
+    b"Host: x\r\n",
+    b"a" * 300,
+    b"?",
+    b"#",
+]
+ROUNDS = int(os.environ.get("GATEWAY_FUZZ_EXAMPLES", "0")) or 1500
+
+
+def changed(wire, random):
+    """`wire` with a few bytes turned, cut, doubled or put in; it always ends a head."""
+    data = bytearray(wire)
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(data))
+        match random.randrange(5):
+            case 0:
+                data[at] ^= 1 << random.randrange(8)
+            case 1:
+                del data[at : at + random.randint(1, 6)]
+            case 2:
+                data[at:at] = random.choice(PIECES)
+            case 3:
+                data[at:at] = data[at : at + random.randint(1, 40)]
+            case 4:
+                data[at : at + 1] = random.choice(PIECES)
+        data = data or bytearray(b"\x00")
+    return bytes(data) + b"\r\n\r\n"
+
+
+def test_bytes_changed_at_random_break_nothing(open_gateway, hub, intact):
+    """The same bytes in every run, unless GATEWAY_FUZZ_EXAMPLES asks for more, and for others."""
+    random = Random(None if "GATEWAY_FUZZ_EXAMPLES" in os.environ else 4)
+    asks = [request(asked, close=False) for asked in one_of_each_row(hub) if asked.method != "POST"]
+    for _ in range(ROUNDS):
+        wire = changed(random.choice(asks), random)
+        answer = talk(open_gateway.url, wire, patient=False)
+        assert answer.statuses, wire
+        assert answer.status < 500 or answer.status == 505, (wire, answer.wire[:300])
