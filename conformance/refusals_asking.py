@@ -33,6 +33,8 @@ def begin(asker: Asker, endpoint: str, home: Path, authority: Path) -> Asking:
     """Start a client that is pointed at `endpoint` and trusts `authority` (PEM)."""
     home.mkdir(parents=True)
     env = environment(endpoint, home, authority) | asker.env
+    if asker.also:
+        env["CONFORMANCE_ALSO"] = str(next((ROOT / f".venvs/{asker.also}/lib").glob("python3*/site-packages")))
     if asker.kind == "python":
         return Driver([str(ROOT / f".venvs/{asker.venv}/bin/python"), str(DRIVERS / "refusals.py")], env, home)
     if asker.kind == "node":
@@ -165,14 +167,16 @@ class Program:
 _GIT = 'git ${4:+-c "http.extraHeader=$4"} clone -q "$1/$2" cloned'
 # A checkout with a pointer, whose bytes git-lfs is to get: what a clone from elsewhere would have left.
 _GIT_LFS = """set -e
-git init -q -b main . && git lfs install --local >/dev/null
-git config lfs.url "$1/$2.git/info/lfs" && git remote add origin "$1/$2"
-[ -z "$4" ] || git config "http.$1/.extraHeader" "$4"
-git config lfs.transfer.maxretries 1
+git init -q -b main .
 printf '*.safetensors filter=lfs -text\\n*.bin filter=lfs -text\\n' >.gitattributes
 printf '%s' "$LFS_POINTER" >"$3"
-git -c filter.lfs.clean=cat -c filter.lfs.process= add .
-git -c user.name=c -c user.email=c@example.org -c filter.lfs.clean=cat -c filter.lfs.process= commit -q -m pointers
+git add .
+git -c user.name=c -c user.email=c@example.org commit -q -m pointers
+git lfs install --local >/dev/null
+git config lfs.url "$1/$2.git/info/lfs"
+git config lfs.transfer.maxretries 1
+git remote add origin "$1/$2"
+[ -z "$4" ] || git config "http.$1/.extraHeader" "$4"
 exec git lfs pull"""
 
 

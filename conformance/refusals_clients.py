@@ -12,7 +12,10 @@ from conformance.refusals_scenarios import Operation
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """One client. `kind`: "python" (in the environment `venv`), "node" (with the library `venv`) or "program"."""
+    """One client. `kind`: "python" (in the environment `venv`), "node" (with the library `venv`) or "program".
+
+    `also`: an environment whose packages are visible after its own.
+    """
 
     name: str
     title: str
@@ -20,12 +23,15 @@ class Asker:
     venv: str
     operations: tuple[Operation, ...]
     env: dict[str, str] = field(default_factory=dict)
+    also: str = ""
 
     def missing(self) -> str:
         """What it cannot run without and is not here; "" where all is there."""
         if self.kind == "python":
-            there = (ROOT / f".venvs/{self.venv}/bin/python").exists()
-            return "" if there else f"its environment .venvs/{self.venv} is not built (make clients)"
+            for venv in filter(None, (self.venv, self.also)):
+                if not (ROOT / f".venvs/{venv}/bin/python").exists():
+                    return f"its environment .venvs/{venv} is not built (make clients)"
+            return ""
         needed = {"node": ["node", "conformance/node/node_modules"], "git-lfs": ["git", "git-lfs"]}
         name = "node" if self.kind == "node" else self.name
         lost = [program for program in needed.get(name, [name]) if not on_path(program)]
@@ -51,7 +57,7 @@ ASKERS = (
     _hub("1.0.1", "hub-1.0"),
     _hub("1.33.0", "hub-1"),
     _hub("2.4.0", "hub-2"),
-    Asker("transformers-4", "transformers 4.57.6", "python", "hub-0.36", (do.CONFIG, do.TOKENIZER, do.Operation("cached", "weights by `cached_file`"))),
+    Asker("transformers-4", "transformers 4.57.6", "python", "hub-0.36", (do.CONFIG, do.TOKENIZER, do.MODEL), also="models"),
     Asker("transformers-5", "transformers 5.24.0", "python", "models", (do.CONFIG, do.TOKENIZER, do.MODEL)),
     Asker("datasets", "datasets 5.2.0", "python", "models", (do.DATASET, do.STREAM)),
     Asker("diffusers", "diffusers 0.42.1", "python", "models", (do.PIPELINE,)),

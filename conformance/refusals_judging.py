@@ -16,11 +16,12 @@ MUTE = "mute"  # refused; the client shows none of them
 CACHED = "cached"  # the client took its own copy and did not say that it was refused
 ABSENCE = "absence"  # it says that there is no such repo, as the hub would
 WAITED = "waited"  # it waited by itself and has the file
+TOLD = "told"  # it was told to come again, did, and then has the file, or the reason
 WITHOUT = "without"  # it has everything but the file that is hidden
 BAD = "BAD"  # it got what it must not have, or another file in its place, or never came back
 NOT_RUN = "NOT RUN"
 
-SLOW_S = 20.0  # what counts as a storm of retries; the 3 s of the design are measured, and printed in the page
+_SEVERAL_FILES = ("snapshot", "pipeline", "tokenizer")
 _ADVICE = re.compile(r"(?m)^(?:Hint: The `hf-cli` skill|Warning: `--token).*\n")  # said once, or of no interest here
 _LINE = re.compile(r'(?:BLOCKED|QUARANTINED) by gateway policy: [^\n"]*?Rule ([\w/-]+)[^\n"]*?(?=\. URL: |"|\n|$)')
 _REFUSED = re.compile(r'[^\n":(]*\((identity/[\w-]+)\)[^\n"]*?(?=\. URL: |"|\n|$)')
@@ -40,6 +41,8 @@ def judge(
 ) -> Verdict:
     """The verdict on `answer`; `before` are the files that were in the client's cache already."""
     text = shortened(answer["top"] if not answer["ok"] else "", names)
+    if operation.name in _SEVERAL_FILES:  # which of them is first to be refused is chance
+        text = re.sub(r"(/resolve/(?:main|<commit>)/)[\w/.-]+?(?=[.:,;\"'?]*(?:\s|$))", r"\1<file>", text)
     return Verdict(_result(scenario, operation, cache, answer, before), text, float(answer["seconds"]))
 
 
@@ -48,7 +51,7 @@ def _result(scenario: Scenario, operation: Operation, cache: str, answer: Answer
     if answer["top"].startswith("DRIVER:"):
         return BAD
     if answer["ok"]:
-        return _got(scenario, path, cache, answer, before)
+        return _got(scenario, path if operation.keeps_names else "", cache, answer, before)
     fresh = set(answer["files"]) - set(before)
     fell_back = operation.name != "snapshot" and any(name.endswith(".bin") for name in fresh)
     if path in fresh or (scenario.of_weights and fell_back):
@@ -64,11 +67,17 @@ def _result(scenario: Scenario, operation: Operation, cache: str, answer: Answer
 def _got(scenario: Scenario, path: str, cache: str, answer: Answer, before: list[str]) -> str:
     if scenario.kind == LATE:
         return WAITED
-    if path in before and set(answer["files"]) <= set(before):
+    has_copy = path in before if path else cache == "warm"
+    if has_copy and set(answer["files"]) <= set(before):
         return CACHED
     if scenario.name == "hidden" and path not in answer["files"]:
         return WITHOUT
     return CACHED if scenario.kind == OUTAGE and cache == "warm" else BAD
+
+
+def is_pending(answer: Answer) -> bool:
+    """Was the user told to come again?"""
+    return not answer["ok"] and "Not yet: " in plain(answer["top"])
 
 
 def says(scenario: Scenario, text: str) -> bool:
@@ -76,7 +85,11 @@ def says(scenario: Scenario, text: str) -> bool:
     flat = " ".join(plain(text).replace("\nremote: ", " ").split())
     if scenario.kind in (OUTAGE, LATE):
         return re.search(scenario.says, flat) is not None
-    if re.search(rf"Rule {scenario.says}\b", flat) is None or "Next step: " not in flat:
+    if "Next step: " not in flat:
+        return False
+    if "(route/git)" in flat and "remote: " in flat:  # never served, whoever asks and whatever the repo is
+        return True
+    if re.search(rf"Rule {scenario.says}\b", flat) is None:
         return False
     return scenario.says.startswith("identity/") or re.search(r"Decision d-[0-9a-f]{20}", flat) is not None
 
@@ -87,6 +100,7 @@ def shortened(text: str, names: dict[str, str]) -> str:
     text = _LINE.sub(r"«\1»", text)
     text = _PENDING.sub(r"«not yet: \1»", text)
     text = _FAILURE.sub(r"«upstream: \1»", text)
+    text = re.sub(r"this gateway serves no git: [^\n]*", "«route/git»", text)
     text = _REFUSED.sub(r"«\1»", text)
     text = re.sub(r"\b\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?", "<time>", text)
     text = re.sub(r"\b\d\d/\d\d \d\d:\d\d:\d\d", "<time>", text)
@@ -95,5 +109,5 @@ def shortened(text: str, names: dict[str, str]) -> str:
 
 def worse(old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Is a cell worse than what is published? A verdict of higher rank is better; any BAD is worse than all."""
-    ranks = [BAD, NOT_RUN, MUTE, CHAIN, CACHED, ABSENCE, WITHOUT, REASON, WAITED]
+    ranks = [BAD, NOT_RUN, MUTE, CHAIN, CACHED, ABSENCE, WITHOUT, TOLD, REASON, WAITED]
     return ranks.index(new["result"]) < ranks.index(old["result"])

@@ -60,6 +60,8 @@ class Operation:
 
     `reads_weights`: it asks for the file's bytes (else for the config's only). `takes_hidden`: it can be told to take the
     pickle. `waits`: the pending scenarios are tried with it. `resumes`: a warm cache is the first half of the file.
+    `keeps_names`: its cache holds the file under its own name. `outages`: the outages tried with it; each can cost a
+    client more than a minute of retries.
     """
 
     name: str
@@ -72,6 +74,8 @@ class Operation:
     sends_token: bool = True
     waits: bool = False
     resumes: bool = False
+    keeps_names: bool = True
+    outages: tuple[str, ...] = ("hub-down", "engine-down", "engine-down-new")
 
     def meets(self, scenario: Scenario) -> bool:
         """Can this operation run into the scenario at all?"""
@@ -82,6 +86,10 @@ class Operation:
         if scenario.name.startswith("late-") and not (self.waits and self.kind == "model"):
             return False
         if scenario.name == "file-of-two" and self.kind == "dataset":
+            return False
+        if self.name == "clone" and scenario.name not in ("repo", "private", "nobody", "public-token", "wrong-token"):
+            return False  # never served, so no state of the repo matters
+        if scenario.kind == OUTAGE and scenario.name not in self.outages:
             return False
         return self.sends_token or not scenario.token
 
@@ -94,12 +102,12 @@ class Operation:
 
 FILE = Operation("file", "`hf_hub_download`", takes_hidden=True, waits=True)
 SNAPSHOT = Operation("snapshot", "`snapshot_download`")
-COMMAND = Operation("command", "`download` command", takes_hidden=True)
+COMMAND = Operation("command", "`download` command", takes_hidden=True, outages=("hub-down", "engine-down"))
 FILESYSTEM = Operation("filesystem", "`HfFileSystem` read", takes_hidden=True, has_cache=False)
 CONFIG = Operation("config", "`AutoConfig`", path="config.json", reads_weights=False)
-TOKENIZER = Operation("tokenizer", "`AutoTokenizer`", path="tokenizer.json", reads_weights=False)
-MODEL = Operation("model", "`AutoModel`", takes_hidden=True, waits=True)
-DATASET = Operation("dataset", "`load_dataset`", TABLE, "dataset")
+TOKENIZER = Operation("tokenizer", "`AutoTokenizer`", path="tokenizer.json", reads_weights=False, outages=())
+MODEL = Operation("model", "`AutoModel`", takes_hidden=True, waits=True, outages=())
+DATASET = Operation("dataset", "`load_dataset`", TABLE, "dataset", keeps_names=False, outages=("hub-down",))
 STREAM = Operation("stream", "`load_dataset(streaming=True)`", TABLE, "dataset", has_cache=False)
 PIPELINE = Operation("pipeline", "`DiffusionPipeline.download`", "unet/diffusion_pytorch_model.safetensors")
-SENTENCES = Operation("sentences", "`SentenceTransformer`")
+SENTENCES = Operation("sentences", "`SentenceTransformer`", outages=("engine-down",))

@@ -146,6 +146,7 @@ class States:
         if self.has_engine_state:
             self._opa = OpaServer()
         now = repos.overlay_now(self.world)
+        self._serve_what_is_recalled()
         wanted = [state for state in STATES if state != ENGINE or self.has_engine_state]
         for state in wanted:
             overlay = self.root / f"{state}.json"
@@ -162,6 +163,25 @@ class States:
                         raise RuntimeError(f"{url} was not served")
             self._opa.stop()
 
+    def _serve_what_is_recalled(self) -> None:
+        """The gateway of NOW has served what it refuses later: it is started again with other data on the same state."""
+        overlay = self.root / "earlier.json"
+        overlay.write_text(json.dumps(repos.overlay_before()))
+        for scheme in SCHEMES:
+            self._launch(NOW, scheme, overlay)
+        for scheme in SCHEMES:
+            gateway = self.gateways.pop((NOW, scheme))
+            gateway.wait_ready()
+            try:
+                for path in ("", "datasets/"):
+                    name = f"{path}{repos.NAMESPACE}/recalled"
+                    for file in self.world[name].main.files:
+                        url = f"{gateway.url}/{name}/resolve/main/{file}"
+                        if not file.endswith(".onnx") and ask(url, self.authority) != 200:
+                            raise RuntimeError(f"{url} was not served")
+            finally:
+                gateway.stop()
+
     def _launch(self, state: str, scheme: str, overlay: Path) -> None:
         name = f"{state}-{scheme}"
         config = _CONFIG
@@ -176,9 +196,10 @@ class States:
         ]  # fmt: skip
         if scheme == "https":
             flags += ["--tls-cert", str(self.root / "cert.pem"), "--tls-key", str(self.root / "key.pem")]
-        self.tokens[state, scheme] = {
-            "reader": _token(self.root / name, "alice", "--group", "readers"), "stranger": _token(self.root / name, "bob")
-        }  # fmt: skip
+        if (state, scheme) not in self.tokens:
+            self.tokens[state, scheme] = {
+                "reader": _token(self.root / name, "alice", "--group", "readers"), "stranger": _token(self.root / name, "bob")
+            }  # fmt: skip
         self.gateways[state, scheme] = GatewayProcess(self.root, name, flags, config)
 
 

@@ -7,8 +7,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from conformance.onnx import identity
 from conformance.models import CONFIG, TOKENIZER, TOKENIZER_CONFIG, bert, weights
+from conformance.onnx import identity
 from gateway.simulator import builders
 from gateway.simulator.content import Content
 from gateway.simulator.repo import Repo

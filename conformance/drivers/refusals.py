@@ -16,6 +16,8 @@ import sys
 import time
 import traceback
 
+if os.environ.get("CONFORMANCE_ALSO"):
+    sys.path.append(os.environ["CONFORMANCE_ALSO"])  # torch and what it needs, after this environment's own packages
 OPERATIONS = {}
 
 
@@ -96,22 +98,6 @@ def model(ask):
 
     options = {"use_safetensors": False} if ask["path"].endswith(".bin") else {}
     AutoModel.from_pretrained(ask["repo"], cache_dir=ask["cache"], token=token(ask), **options)
-
-
-@operation
-def cached(ask):
-    """What transformers does before it reads a tensor (it needs no torch so far): the next name where one is missing."""
-    from transformers.utils.hub import cached_file
-
-    names = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-    for name in names:
-        found = cached_file(
-            ask["repo"], name, cache_dir=ask["cache"], token=token(ask),
-            _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_gated_repo=False,
-        )  # fmt: skip
-        if found:
-            return
-    raise OSError(f"{ask['repo']} does not appear to have a file named {' or '.join(names)}")
 
 
 @operation

@@ -6,6 +6,8 @@ import { createInterface } from "node:readline";
 const endpoint = process.env.HF_ENDPOINT;
 const library = process.argv[2];
 const operations = {};
+const say = process.stdout.write.bind(process.stdout);
+process.stdout.write = process.stderr.write.bind(process.stderr); // what a library prints is not an answer
 
 if (library === "hub") {
   const hub = await import("@huggingface/hub");
@@ -63,6 +65,12 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   answer.seconds = Math.round((performance.now() - started) / 10) / 100;
   answer.files = installed(ask.cache);
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  // transformers.js answers before its cache is written.
+  const wanted = basename(ask.path);
+  for (let n = 0; answer.ok && n < 40 && ask.op !== "file" && !answer.files.includes(wanted); n++) {
+    await new Promise((go) => setTimeout(go, 50));
+    answer.files = installed(ask.cache);
+  }
+  say(`${JSON.stringify(answer)}\n`);
 }
 process.exit(0);

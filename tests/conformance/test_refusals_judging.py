@@ -72,7 +72,9 @@ def test_texts_are_the_same_in_every_run():
         "<gateway>/<repo>/resolve/<commit>/model.safetensors."
     )
     assert shortened(f'{{"error": "{LINE}"}}', {}) == '{"error": "«denylist/repo»"}'
-    assert shortened(f"HubApiError: {LINE}. URL: http://x. Request ID: r-1", {}).startswith("HubApiError: «denylist/repo». URL: ")
+    assert shortened(f"HubApiError: {LINE}. URL: http://x. Request ID: r-1", {}).startswith(
+        "HubApiError: «denylist/repo». URL: "
+    )
 
 
 def test_a_limit_never_covers_what_came_through():
