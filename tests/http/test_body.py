@@ -25,7 +25,8 @@ async def asked(*, refuse=False):
             return web.Response(status=400, text=error.code)
         return web.Response(text=str(len(read[-1])))
 
-    runner = web.ServerRunner(Listener(handler, lambda _request, status: web.Response(status=status)))
+    listener = Listener(handler, lambda _request, status: web.Response(status=status))
+    runner = web.ServerRunner(listener, shutdown_timeout=0.05)  # else it waits for bodies that never come
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
 
