@@ -97,7 +97,8 @@ def _write(found: report.Matrix, *, partial: bool) -> None:
         for name, entry in found.items():
             kept = published.setdefault(name, {"version": "", "cells": {}})
             kept["version"] = entry["version"] or kept["version"]
-            kept["cells"] |= entry["cells"]
+            cells = kept["cells"] | entry["cells"]
+            kept["cells"] = {feature: cells[feature] for feature in FEATURES if feature in cells}
         found = {client.name: published[client.name] for client in CLIENTS if client.name in published}
     JSON.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
     PAGE.write_text(report.page(found), "utf-8")

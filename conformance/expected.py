@@ -26,6 +26,12 @@ class Expected:
 
 _ALL = (
     Expected(
+        LIMIT, "datasets*", "hosts", r"asked datasets-server\.\S+, s3\.amazonaws\.com:443$",
+        "it asks a datasets server under the endpoint's host name, and counts downloads at S3; where both are blocked it "
+        "loads all the same (hub-protocol §1, 37)",
+        "gateway",
+    ),
+    Expected(
         REFUSED, "*", "revision-pull", r"provenance/pull-request",
         "anybody may push to a pull request, so the default policy refuses it by name and by commit (hub-protocol §1, 25)",
         "gateway",

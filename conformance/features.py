@@ -99,7 +99,7 @@ _ALL = (
     Feature("data-pandas", "`pandas.read_csv` and `read_parquet` of `hf://datasets/…`", ("csv", "parquet")),
     Feature("data-streaming", "`load_dataset(streaming=True)` of both", ("csv", "parquet")),
     # manners
-    Feature("hosts", "no host but the endpoint's is asked", ("model", "large"), gateway_only=True),
+    Feature("hosts", "no host but the endpoint's is asked", gateway_only=True),
     Feature("xet", "a Xet-backed file stays on HTTP", ("large",), gateway_only=True),
     # other programs
     Feature("get", "a small and a large-storage file by their address, bytes checked"),

@@ -17,9 +17,9 @@ FACTS = (
 _CLI = ("cli-download", "cli-download-file", "cli-cache", "cli-whoami", "cli-missing", "cli-gated")
 _HUB = (*FILES, *FACTS)
 _LOADS = (
-    "load-config", "load-tokenizer", "load-model", "load-shards", "load-pipeline", "load-again", "no-fallback",
+    "load-config", "load-tokenizer", "load-model", "load-shards", "load-pipeline", "load-again", "no-fallback", "hosts",
 )  # fmt: skip
-_DATA = ("data-csv", "data-parquet", "data-files", "data-streaming", "data-pandas")
+_DATA = ("data-csv", "data-parquet", "data-files", "data-streaming", "data-pandas", "hosts")
 # What depends on the addresses that the registry writes, and on the rules that clients have for https alone.
 _ADDRESSES = (
     "download-file", "snapshot", "snapshot-dataset", "revisions", "names", "renamed", "wrong-case", "model-info",
@@ -68,8 +68,8 @@ CLIENTS = (
     _cli("2", "hf 2.4.0", "hub-2", "hf", "cli-verify", "cli-search", "cli-info"),
     Client("transformers-4", "transformers 4.57.6", "models", _MODELS, _LOADS, "hub-0.36", also="models"),
     Client("transformers-5", "transformers 5.24.0", "models", _MODELS, _LOADS, "models"),
-    Client("diffusers", "diffusers 0.42.1", "models", _MODELS, ("diffusers-pipeline", "diffusers-model"), "models"),
-    Client("sentences", "sentence-transformers 6.2.0", "models", _MODELS, ("load-sentences",), "models"),
+    Client("diffusers", "diffusers 0.42.1", "models", _MODELS, ("diffusers-pipeline", "diffusers-model", "hosts"), "models"),
+    Client("sentences", "sentence-transformers 6.2.0", "models", _MODELS, ("load-sentences", "hosts"), "models"),
     Client("datasets", "datasets 5.2.0", "models", _MODELS, _DATA, "models"),
     Client("tokenizers", "tokenizers", "models", _MODELS, ("tokenizer",), "models"),
     _by_path("0.24", "0.24.7", "hub-0.24"),

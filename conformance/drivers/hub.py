@@ -422,7 +422,7 @@ def _watched(told, path):
 
 @feature("hosts")
 def _():
-    for told in (repo("model"), repo("large")):
+    for told in [repo(role) for role in ("model", "large") if role in PLAN["repos"]]:
         wire = _watched(told, told.weights)
         assert wire.requests, "nothing was seen"
         assert wire.hosts == {HOST}, f"asked {sorted(wire.hosts - {HOST})}"

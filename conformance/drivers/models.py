@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import sys
+from urllib.parse import urlsplit
 
 from steps import PLAN, child, feature, folder, main, repo
 from wire import Wire
@@ -11,6 +12,7 @@ ALSO = os.environ.get("CONFORMANCE_ALSO", "")
 if ALSO:
     sys.path.append(ALSO)  # torch and what it needs come from another environment, after this one's own packages
 START = f"import sys\nsys.path += {[ALSO] if ALSO else []!r}\n"
+HOST = urlsplit(PLAN["endpoint"]).netloc
 FIRST = -0.3  # the first value of the first tensor of every test model
 
 
@@ -89,6 +91,28 @@ def _():
     assert "BLOCKED by gateway policy" in words, words
     assert "model.safetensors" in words, words
     return words
+
+
+# What each client does while its hosts are watched.
+WATCHED = {
+    "transformers": (
+        "model",
+        "from transformers import AutoModel as A, AutoTokenizer as B\nA.from_pretrained(NAME), B.from_pretrained(NAME)",
+    ),
+    "diffusers": ("pipeline", "from diffusers import DiffusionPipeline as A\nA.from_pretrained(NAME)"),
+    "sentences": ("sentences", "from sentence_transformers import SentenceTransformer as A\nA(NAME, device='cpu')"),
+    "datasets": ("parquet", "from datasets import load_dataset as A\nA(NAME)"),
+}
+
+
+@feature("hosts")
+def _():
+    role, code = next(told for name, told in WATCHED.items() if PLAN["client"].startswith(name))
+    with Wire() as wire:
+        child(START + "NAME = sys.argv[1]\n" + code, repo(role).id, HF_HOME=folder(), **wire.env)
+    assert wire.requests, "nothing was seen"
+    others = sorted(host for host in wire.hosts if host != HOST)
+    assert not others, f"asked {', '.join(others)}"
 
 
 # -- sentence-transformers, diffusers, tokenizers ----------------------------------------------------------------------
