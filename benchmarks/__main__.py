@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cold, decisions, denial, hot_large, hot_small, ledger, memory
+from benchmarks import cold, decisions, denial, hot_large, hot_small, ledger, memory, snapshot
 from benchmarks.report import Neighbours, NotRun, Options, Table
 
 BENCHMARKS: dict[str, Callable[[Options], list[Table]]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Table]]] = {
     "cold-small": cold.small_files,
     "cold-large": cold.large,
     "cold-many": cold.many,
+    "snapshot": snapshot.run,
     "memory": memory.run,
     "decisions": decisions.run,
     "denial": denial.run,

@@ -1,4 +1,4 @@
-"""The servers that are compared, each a process of its own: the gateway, a bare aiohttp handler, nginx, OPA."""
+"""The servers that are compared, each a process of its own: the gateway, a bare aiohttp handler, nginx, olah, OPA."""
 
 from __future__ import annotations
 
@@ -139,6 +139,34 @@ class Opa(Server):
         )
         self.url = f"http://127.0.0.1:{port}"
         wait_for(f"{self.url}/health")
+
+
+class Olah(Server):
+    """olah, a caching mirror without policy, in an environment of its own."""
+
+    def __init__(self, hub: Any, directory: Path) -> None:
+        directory.mkdir()
+        port = free_port()
+        netloc = f"127.0.0.1:{port}"
+        with (directory / "out.log").open("w") as log:
+            self.process = subprocess.Popen(
+                [
+                    str(olah_program()), "--host", "127.0.0.1", "--port", str(port),
+                    "--hf-scheme", "http", "--hf-netloc", hub.hub_url.removeprefix("http://"),
+                    "--hf-lfs-netloc", hub.cdn_url.removeprefix("http://"),
+                    "--mirror-scheme", "http", "--mirror-netloc", netloc, "--mirror-lfs-netloc", netloc,
+                    "--repos-path", str(directory / "repos"), "--log-path", str(directory / "logs"),
+                ],
+                text=True, stdout=log, stderr=log, cwd=directory,
+            )  # fmt: skip
+        self.url = f"http://{netloc}"
+        wait_for(self.url)
+
+
+def olah_program() -> Path | None:
+    """The program in its own environment, or None."""
+    program = ROOT / ".venvs/bench-olah/bin/olah-cli"
+    return program if program.is_file() else None
 
 
 def opa_binary() -> str | None:

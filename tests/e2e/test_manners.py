@@ -34,11 +34,12 @@ def world():
 
 
 def asked(hub):
-    """How often each thing was asked for: by host, method, path, query and range."""
+    """How often the gateway asked for each thing (host, method, path, range), its probes aside."""
     return Counter(
         (seen.host, seen.method, seen.target.partition("?")[0], seen.range)
         for seen in hub.requests
-        if not (seen.method == "HEAD" and seen.path == "/api/models")
+        if seen.headers.get("user-agent", "").startswith("model-gateway/")
+        and not (seen.method == "HEAD" and seen.path == "/api/models")
     )
 
 
