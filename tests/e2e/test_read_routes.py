@@ -267,6 +267,7 @@ def test_the_page_of_a_file_tells_its_facts_and_links_to_this_very_revision(gate
     assert commit.files["model.safetensors"].content.sha256 in page.text
     assert f"{len(WEIGHTS):,} bytes" in page.text
     (decision,) = re.findall(r"d-[0-9a-f]{20}", page.text)
+    assert fetch(f"{gateway.url}/-/decisions/{decision}").status == 200
     assert decision in {r.get("decision_id") for r in gateway.records() if r.get("route") == "blob"}
     links = [attrs["href"] for tag, attrs in page.elements if tag == "a"]
     assert f"{gateway.url}/org/open/resolve/{commit.id}/model.safetensors" in links

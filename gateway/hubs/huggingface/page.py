@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from gateway.domain.artifact import Artifact
 from gateway.domain.decision import Decision
+from gateway.domain.explaining import DECISIONS
 from gateway.ports import Rendering
 
 _STYLE: Final = (
@@ -44,13 +45,14 @@ def file_url(public_url: str, artifact: Artifact) -> str:
 def file_page(public_url: str, artifact: Artifact, sha256: str, decision: Decision) -> Rendering:
     """An allowed file: `sha256` is that of the bytes that were judged. Warnings of other files are not told here."""
     entry = artifact.entry
+    why = html.escape(f"{public_url}{DECISIONS}{quote(decision.id, safe='')}")
     facts = [
         ("Repo", f"<code>{shown(str(artifact.repo))}</code>"),
         ("Revision", f"<code>{artifact.commit}</code>"),
         ("Size", f"{entry.size_bytes:,} bytes"),
         ("SHA-256", f"<code>{shown(sha256)}</code>"),
         ("Git id" + (" of the LFS pointer" if entry.is_lfs else ""), f"<code>{shown(entry.git_oid)}</code>"),
-        ("Decision", f"{shown(decision.effect.value)}, <code>{shown(decision.id)}</code>"),
+        ("Decision", f'{shown(decision.effect.value)}, <a href="{why}"><code>{shown(decision.id)}</code></a>'),
     ]
     link = html.escape(file_url(public_url, artifact))
     warnings = [w for w in decision.warnings if w.path in ("", artifact.path)]

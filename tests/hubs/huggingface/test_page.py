@@ -29,12 +29,13 @@ def page_of(path="model.safetensors", warnings=()):
     return file_page("https://gate.example/hf", artifact(path), "f" * 64, decision)
 
 
-def test_the_page_has_the_facts_and_one_link_under_the_public_address():
+def test_the_page_has_the_facts_and_links_under_the_public_address():
     page = page_of().body.decode()
     for fact in ("org/name", COMMIT, "700 bytes", "f" * 64, "allow", "d-1"):
         assert fact in page
     assert re.findall(r'href="([^"]*)"', page) == [
-        f"https://gate.example/hf/org/name/resolve/{COMMIT}/model.safetensors"
+        "https://gate.example/hf/-/decisions/d-1",
+        f"https://gate.example/hf/org/name/resolve/{COMMIT}/model.safetensors",
     ]
 
 
