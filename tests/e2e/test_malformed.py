@@ -562,6 +562,31 @@ def test_another_expectation_is_not_met(value, open_gateway, hub, intact):
         assert answer.status == 417 or value == b"", (asked.target, answer.wire[:200])
 
 
+def test_what_is_turned_away_has_exactly_one_record(hub, launch):
+    """Methods, credentials, chunks, bodies and expectations, of every row."""
+    gateway = launch(hub, config=UNLIMITED)
+    expected = Counter()
+
+    def send(wire, **options):
+        expected.update(talk(gateway.url, wire, **options).ids)
+
+    for asked in one_of_each_row(hub):
+        for method in METHODS:
+            line = method + b" " + asked.target.encode() + b" HTTP/1.1"
+            send(request(asked, line=line, headers=[b"Content-Length: 0"], body=b""))
+        send(request(asked, headers=[b"Expect: 200-ok"]))
+        if asked.route.kind not in UNRECORDED:
+            for headers in CREDENTIALS.values():
+                send(request(asked, headers=headers))
+    for asked in posts(hub):
+        for chunks in CHUNKS.values():
+            send(request(asked, headers=CHUNKED, body=chunks + TAIL, close=False))
+        send(request(asked, headers=[b"Content-Length: %d" % (1 << 40)], body=b""), patient=False)
+    gateway.stop()
+    assert_one_record_each(gateway, expected)
+    assert MARK not in json.dumps(gateway.records())
+
+
 # -- bytes changed at random -----------------------------------------------------------------------------------------
 
 PIECES = [
