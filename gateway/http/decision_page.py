@@ -27,9 +27,9 @@ def decision_page(facts: Facts, base: str) -> Rendering:
     heading = _LABELS.get(str(facts["effect"]), str(facts["effect"]))
     return layout.page(
         200,
-        f"{heading}: {answers[0]['repo']}",
+        f"{heading}: {answers[0]['repo']}"[:200],
         el("p", f"Decision {facts['id']}", class_="dim mono"),
-        el("h1", _tag(facts["effect"]), " ", _what(answers[0])),
+        el("h1", _tag(facts["effect"]), " ", _what(answers[0]) if len(answers) == 1 else _repos(answers)),
         _standing(facts),
         *_answers(facts, base),
         _reasons("Warnings (rules in mode warn: the fetch goes on)", facts["warnings"], facts, base),
@@ -58,6 +58,10 @@ def _standing(facts: Facts) -> str:
     )
 
 
+def _repos(answers: Sequence[Facts]) -> str:
+    return ", ".join(dict.fromkeys(str(answer["repo"]) for answer in answers))
+
+
 def _what(answer: Facts) -> str:
     return " ".join(part for part in (str(answer["repo"]), str(answer["path"])) if part)
 
@@ -71,7 +75,7 @@ def _answers(facts: Facts, base: str) -> list[Markup]:
     sections = [
         el(
             "section",
-            el("h2", _what(answer), " ", _tag(answer["effect"])),
+            el("h2", str(answer["path"]) or _what(answer), " ", _tag(answer["effect"])),
             _why(answer, facts, base),
             el("details", el("summary", "What was asked"), _asked(answer, facts)),
         )

@@ -9,6 +9,19 @@ from gateway.http.markup import Markup, el
 from gateway.http.reason_codes import ReasonCode, one_line_of
 from gateway.ports import Rendering
 
+# What the one who was refused can do, by the category of the code.
+_AGAIN = "Nothing is wrong with what you asked for. Ask again in a while; most clients do so by themselves."
+_DEVELOPERS = {
+    **dict.fromkeys(("pdp", "scan", "fill", "hold", "store", "ledger", "system", "gateway"), _AGAIN),
+    "identity": "Set HF_TOKEN to a token of this gateway (it begins with mgw_), or ask those who run it for one.",
+    "entitlement": "Ask for an entitlement of one of your groups to this repo.",
+    "upstream": "The public hub is in trouble, or has no such thing. What was fetched before keeps coming.",
+    "integrity": "Do not go round this: the bytes are not those that were judged. Tell those who run the gateway.",
+    "limit": "Ask less often; clients that wait as they are told go on by themselves.",
+    "route": "This address is not served here. Point clients here with HF_ENDPOINT; publish to the hub itself.",
+    "protocol": "Take the plain HTTP route: the message that you were given names the setting.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class RuleText:
@@ -28,7 +41,11 @@ def code_page(code: ReasonCode, contact: str) -> Rendering:
         el("p", "Reason code of the gateway", class_="dim"),
         el("h1", code.code),
         el("p", one_line_of(code.happened), class_="box"),
-        layout.rows(("how it is told", code.form_in_words), ("operators do", one_line_of(code.to_do))),
+        layout.rows(
+            ("how it is told", code.form_in_words),
+            ("you", _DEVELOPERS.get(code.code.partition("/")[0], "")),
+            ("operators", one_line_of(code.to_do)),
+        ),
         *_whom(contact),
     )
 

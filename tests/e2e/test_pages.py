@@ -456,6 +456,48 @@ def test_a_public_url_that_no_link_can_begin_with_refuses_to_start(url, tmp_path
     assert "server.public_url" in done.stderr
 
 
+def doors(repo):
+    """Every route that is refused for one repo, each with what it takes."""
+    lfs = {"Content-Type": "application/vnd.git-lfs+json", "Accept": "application/vnd.git-lfs+json"}
+    batch = {"operation": "download", "transfers": ["basic"], "objects": [{"oid": "a" * 64, "size": 5}]}
+    api = f"/api/models/{repo}"
+    for tail in (
+        "resolve/main/README.md",
+        "raw/main/README.md",
+        "blob/main/README.md",
+        "info/refs?service=git-upload-pack",
+    ):
+        yield "GET", f"/{repo}/{tail}", {}, None
+    for tail in (
+        "",
+        "/refs",
+        "/commits/main",
+        "/scan",
+        "/treesize/main/",
+        "/auth-check",
+        "/tree/main",
+        "/xet-read-token/main",
+    ):
+        yield "GET", api + tail, {}, None
+    yield "HEAD", f"/{repo}/resolve/main/README.md", {}, None
+    yield "POST", f"{api}/paths-info/main", {"Content-Type": "application/json"}, b'{"paths":["README.md"]}'
+    yield "POST", f"/{repo}.git/info/lfs/objects/batch", lfs, json.dumps(batch).encode()
+    yield "GET", f"/v2/{repo}/manifests/latest", {}, None
+    yield "GET", f"/v2/{repo}/blobs/sha256:{'a' * 64}", {}, None
+    yield "GET", f"/{repo}/resolve/main/README.md", {"Authorization": "Bearer nonsense"}, None
+    yield "POST", f"{api}/commit/main", {}, b"x"
+
+
+@pytest.mark.parametrize("door", [*doors("demo/no-license")], ids=lambda door: f"{door[0]} {door[1]}")
+def test_every_door_names_a_page_that_is_there(site, door):
+    method, path, headers, body = door
+    answer = site.get(path, method, dict(headers), body)
+    wire = str(answer.headers) + answer.body.decode()
+    links = set(re.findall(rf"{re.escape(site.url)}(/-/[a-z]+/[A-Za-z0-9/-]+)", wire))
+    assert len(links) == 1, wire
+    assert site.get(links.pop()).status == 200
+
+
 # -- browsers ------------------------------------------------------------------------------------------------------
 
 

@@ -96,8 +96,8 @@ def test_several_answers_have_a_section_each():
         ]
     ).text
     for words in (
-        "org/model a.bin",
-        "org/model b.bin",
+        "org/model",
+        "b.bin",
         "Quarantined",
         "Allowed",
         "No rule in mode enforce is against it.",
