@@ -237,6 +237,14 @@ class UpstreamContract:
         with pytest.raises(ValueError, match="no upstream route"):
             await bench.upstream.forward(REPO, "stars", at, A)
 
+    async def test_the_forwarded_log_begins_at_the_commit_asked_for(self, bench: UpstreamBench) -> None:
+        first = bench.publish(REPO, FILES)
+        second = bench.publish(REPO, {"README.md": b"v2"})
+        for commit, log in ((second, [second, first]), (first, [first])):
+            page = await bench.upstream.forward(REPO, "commits", {"commit": (commit,)}, A)
+            assert [row["id"] for row in page["rows"]] == log
+            assert page["next"] == {}
+
     async def test_while_the_hub_is_down_every_question_fails_and_afterwards_none(self, bench: UpstreamBench) -> None:
         commit = bench.publish(REPO, FILES)
         artifact, upstream = await artifact_of(bench, "model.bin"), bench.upstream

@@ -105,6 +105,10 @@ class ScriptedHub:
             case "tree":
                 (folder,) = query.get("path", ("",))
                 return [row for row in rows if row["path"].rpartition("/")[0] == folder]
+            case "commits":
+                commits = list(held.files)
+                log = commits[commits.index(commit) :: -1]
+                return {"rows": [{"id": one, "title": "", "authors": []} for one in log], "next": {}}
             case "paths_info":
                 return [row for row in rows if row["path"] in query["paths"]]
             case _:
