@@ -28,6 +28,7 @@ from gateway.ports import Dialect, Rendering
 
 WAIT_S = 9.0  # clients give up after 10 s of silence (hub-protocol §11)
 LEAST_WAIT_S = 0.5
+WARNING = "X-HF-Warning"  # clients print each topic once (hub-protocol §5)
 _AT_ONCE = 8  # shards that are admitted and read beside one another, for one client
 
 
@@ -61,11 +62,11 @@ class Views:
         """`head`: status and headers of the file itself. Raises GatewayError while no byte has left."""
         match asked.kind:
             case RequestKind.RAW if granted.artifact.entry.is_lfs:
-                return _bounded(request, self._dialect.pointer(granted.artifact))
+                return _bounded(request, _warned(self._dialect.pointer(granted.artifact), head))
             case RequestKind.BLOB:
                 return _whole(self._dialect.page(granted.artifact, granted.sha256, granted.decision))
             case RequestKind.SAFETENSORS_METADATA:
-                return _whole(await self._metadata(context, asked, granted))
+                return _whole(_warned(await self._metadata(context, asked, granted), head))
             case RequestKind.LAYER:
                 layer = self._dialect.layer(granted.artifact, granted.sha256)
                 return await self._files.answer(request, context, granted, layer)
@@ -160,6 +161,12 @@ class Views:
 
 def _patience_s(context: RequestContext) -> float:
     return max(LEAST_WAIT_S, WAIT_S - (time.monotonic() - context.started_s))
+
+
+def _warned(rendering: Rendering, head: Rendering) -> Rendering:
+    """The same answer with the warnings that the file itself would carry."""
+    warnings = tuple(header for header in head.headers if header[0] == WARNING)
+    return replace(rendering, headers=(*rendering.headers, *warnings))
 
 
 def _whole(rendering: Rendering) -> web.Response:

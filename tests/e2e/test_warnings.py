@@ -48,6 +48,11 @@ def test_the_warning_stands_on_every_route_of_the_repo_and_on_no_other(warned):
     for method, route in (
         ("HEAD", "/demo/no-license/resolve/main/model.safetensors"),
         ("GET", "/demo/no-license/resolve/main/config.json"),
+        ("GET", "/demo/no-license/raw/main/config.json"),
+        ("GET", "/demo/no-license/raw/main/model.safetensors"),
+        ("GET", "/api/models/demo/no-license/safetensors-metadata/model.safetensors"),
+        ("GET", "/api/models/demo/no-license/commits/main"),
+        ("GET", "/api/models/demo/no-license/treesize/main"),
         ("GET", "/api/models/demo/no-license"),
         ("GET", "/api/models/demo/no-license/tree/main"),
     ):
