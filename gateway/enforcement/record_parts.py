@@ -58,7 +58,7 @@ def of_hold(artifact: Artifact, most_bytes: int) -> dict[str, Any]:
     reason = Reason(
         "hold/trickle",
         "info",
-        f"the file is being judged: at most its first {most_bytes} bytes are sent, one every few seconds",
+        f"the file is being fetched and judged: at most its first {most_bytes} bytes are sent, one every few seconds",
         "wait; if the connection is cut, ask again to read why",
     )
     return {

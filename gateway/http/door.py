@@ -222,7 +222,10 @@ class Door:
                 rendering = self._rendered(granted)
                 if note:  # before the headers leave with the first byte
                     rendering = replace(rendering, headers=(*rendering.headers, (_WARNING, _identity(note))))
-                return await self._views.answer(request, context, asked, granted, rendering)
+                return await self._holding.patient(
+                    lambda: self._views.answer(request, context, asked, granted, rendering),
+                    request, context, asked, granted,
+                )  # fmt: skip
             case GrantedListing():
                 return _plain(self._dialect.listing(asked, granted.snapshot, granted.decision, granted.payload))
             case GrantedBatch():

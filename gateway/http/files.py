@@ -29,6 +29,7 @@ MEMORY_BYTES = 64 * 1024 * 1024
 FIRST_BYTE_S = 8.0
 CLIENT_WAIT_S = 9.0  # clients give up after 10 s of silence (hub-protocol §11)
 LEAST_WAIT_S = 0.5
+NOT_HERE = "fill/under-way"
 _log = structlog.get_logger("http.files")
 
 
@@ -147,7 +148,7 @@ class Files:
             so_far = self._delivery.progress(granted.artifact)
             raise ScanError(
                 f"{granted.artifact.path!r} is being fetched{so_far}; nothing is wrong, ask again",
-                code="fill/under-way",
+                code=NOT_HERE,
             ) from None
         return opened
 

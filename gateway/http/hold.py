@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from multidict import CIMultiDict
 
 from gateway.domain.artifact import Artifact, Span
 from gateway.domain.decision import Decision, DecisionScope, Effect
-from gateway.domain.errors import GatewayError, LedgerError
+from gateway.domain.errors import GatewayError, LedgerError, ScanError
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refused
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.enforcement.admission import Admission
@@ -26,7 +27,7 @@ from gateway.enforcement.beginnings import Beginning, Beginnings
 from gateway.enforcement.context import GrantedFile, RequestContext
 from gateway.enforcement.delivery import Delivery, OpenFile
 from gateway.enforcement.recording import Recording
-from gateway.http.files import CLIENT_WAIT_S, LEAST_WAIT_S, Files
+from gateway.http.files import CLIENT_WAIT_S, LEAST_WAIT_S, NOT_HERE, Files
 from gateway.http.metrics import Metrics
 from gateway.http.stream import cut
 from gateway.ports import Words
@@ -125,6 +126,26 @@ class Holding:
             return response
         finally:
             self._held -= 1
+
+    async def patient(
+        self,
+        answer: Callable[[], Awaitable[web.StreamResponse]],
+        request: web.BaseRequest,
+        context: RequestContext,
+        asked: HubRequest,
+        granted: GrantedFile,
+    ) -> web.StreamResponse:
+        """`answer` of an allowed file; where its first byte is long in coming the client is held as well.
+
+        Raises GatewayError while no byte has left.
+        """
+        try:
+            return await answer()
+        except ScanError as error:
+            waits = Pending(UNDER_WAY, str(error), 0, artifact=granted.artifact, access=granted.access)
+            if error.code != NOT_HERE or (held := await self.answer(request, context, asked, waits)) is None:
+                raise
+            return held
 
     def _may_hold(self, request: web.BaseRequest, context: RequestContext, asked: HubRequest, pending: Pending) -> bool:
         """Only a whole-file GET whose judging is under way, and only so many."""

@@ -12,12 +12,13 @@ import time
 
 import psutil
 import pytest
+import trustme
 
 from gateway.simulator import builders
 from gateway.simulator.faults import Fault, Gate
 from gateway.simulator.thread import SimulatorThread
 from gateway.simulator.world import World
-from tests.e2e.harness import GatewayProcess, cli
+from tests.e2e.harness import GatewayProcess, cli, run_client
 from tests.e2e.wire import MIB, QUICK, Download, add_repo, download, together, url_of, wait_for
 
 BIN = "pytorch_model.bin"
@@ -206,6 +207,29 @@ def test_what_is_no_plain_get_of_the_whole_is_asked_to_come_back(client, runs):
 def test_head_is_as_it_was(runs, sim):
     assert runs["head"].status == 200
     assert int(runs["head"].headers["Content-Length"]) == len(content(sim, "hold/good"))
+
+
+@pytest.mark.clients
+def test_a_cut_over_tls_is_asked_again_by_newer_clients_as_well(sim, launch, tmp_path):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1", "localhost")
+    pem, ca = tmp_path / "server.pem", tmp_path / "ca.pem"
+    certificate.private_key_and_cert_chain_pem.write_to_path(pem)
+    authority.cert_pem.write_to_path(ca)
+    sim.edit(lambda world: add_repo(world, "hold/tls", {BIN: checkpoint(1017, EVIL)}))
+    gate = launch(sim, "--tls-cert", str(pem), "--tls-key", str(pem), config=QUICK)
+    fault = stalled(sim, "hold/tls")
+    script = f"from huggingface_hub import hf_hub_download; hf_hub_download('hold/tls', '{BIN}')"
+
+    def work(number):
+        if number == 0:
+            return run_client("hub-2", gate.url, tmp_path / "home", script, SSL_CERT_FILE=str(ca))
+        wait_for(lambda: counted(gate), "the hold")
+        return fault.stall_gate.open()
+
+    run = together(2, work)[0]
+    assert run.code != 0
+    assert "scan/code-exec" in run.err.rsplit("Traceback (most recent call last)", 1)[-1], run.err
 
 
 @pytest.mark.parametrize("path", NEVER)

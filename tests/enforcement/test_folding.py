@@ -106,9 +106,11 @@ def test_a_cut_range_counts_what_left_and_no_more():
 
 def test_ranges_of_others_and_under_other_decisions_stay_apart():
     fold = DeliveryFold(Time())
-    for change in ({}, {"subject": "b"}, {"digest": "sha256:y"}, {"decision_id": "e"}):
+    for change in ({}, {"subject": "b"}, {"digest": "sha256:y"}, {"decision_id": "e"}, {"extra": {"unverified": True}}):
         fold.add(delivery(0, 10, **change))
-    assert len(list(fold.due(everything=True))) == 4
+    records = list(fold.due(everything=True))
+    assert len(records) == 5
+    assert [record.extra.get("unverified", False) for record in records] == [False] * 4 + [True]
 
 
 def test_many_spans_do_not_wait_for_the_minute():

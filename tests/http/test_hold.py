@@ -12,7 +12,7 @@ from aiohttp.client_exceptions import ClientError
 
 from gateway.domain.artifact import Repo, RepoType
 from gateway.domain.decision import DecisionScope, Effect
-from gateway.domain.errors import IntegrityError, LedgerError, StoreError
+from gateway.domain.errors import GatewayError, IntegrityError, LedgerError, ScanError, StoreError
 from gateway.domain.outcome import Absence, Denial, Failure, Pending
 from gateway.domain.record import RecordKind
 from gateway.domain.request import HubRequest, RequestKind
@@ -20,7 +20,7 @@ from gateway.domain.subject import ANONYMOUS, Client
 from gateway.enforcement.background import SingleFlight
 from gateway.enforcement.beginnings import MOST_BYTES, Beginnings
 from gateway.enforcement.context import RequestContext
-from gateway.http.files import Files
+from gateway.http.files import NOT_HERE, Files
 from gateway.http.hold import UNDER_WAY, Holding, HoldLimits
 from gateway.http.metrics import Metrics
 from gateway.ports import Rendering
@@ -71,6 +71,7 @@ class Served:
         self.artifact = bench.add("a/b", "x.bin", CHECKPOINT)
         self.errors = []
         self.asked = ASKED
+        self.allowed, self.trouble = None, None
         self.ended = asyncio.Event()
 
     def pending(self, code=UNDER_WAY):
@@ -81,14 +82,20 @@ class Served:
             "r-1", request.method, ANONYMOUS, Client("", ""), "127.0.0.1", started_s=time.monotonic()
         )
         try:
+            if self.allowed is not None:
+                return await self.holding.patient(self.late, request, context, self.asked, self.allowed)
             held = await self.holding.answer(
                 request, context, self.asked, self.pending(request.query.get("code", UNDER_WAY))
             )
-        except LedgerError as error:
+        except GatewayError as error:
             self.errors.append(error)
             held = None
         self.ended.set()
         return held or web.Response(status=429)
+
+    async def late(self):
+        """What sending an allowed file ends in whose first byte is not here in time."""
+        raise self.trouble or ScanError("is being fetched", code=NOT_HERE)
 
 
 @pytest.fixture
@@ -319,3 +326,27 @@ async def test_a_stop_ends_every_hold_and_begins_no_more(bench, served, session)
         await cut_body(answer)
     async with session.get(here.url) as answer:
         assert answer.status == 429
+
+
+async def test_an_allowed_file_that_is_long_in_coming_is_held_too(bench, served, session):
+    here = await served()
+    here.allowed = bench.granted(here.artifact)
+    here.admission.results = [here.allowed]
+    here.admission.gate.set()
+    stall = bench.sim.faults.add(Fault(path="*/*", host="cdn", stall_at=600, stall_gate=Gate()))
+    async with session.get(here.url) as answer:
+        assert answer.status == 200
+        first = await answer.content.readexactly(20)
+        stall.stall_gate.open()
+        assert first + await answer.read() == CHECKPOINT
+    assert of_hold(bench)[0][1:3] == ("pending", "held")
+
+
+async def test_other_trouble_of_an_allowed_file_keeps_its_words(bench, served, session):
+    here = await served()
+    here.allowed = bench.granted(here.artifact)
+    here.trouble = StoreError("full", code="store/full")
+    async with session.get(here.url) as answer:
+        assert answer.status == 429
+    assert here.errors == [here.trouble]
+    assert not of_hold(bench)
