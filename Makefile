@@ -24,6 +24,11 @@ $(VENV)/dev.stamp: $(VENV)/runtime.stamp requirements/dev.txt requirements/opa-b
 	-$(BIN)/python $(PIP) --no-deps --ignore-requires-python -r requirements/opa-bridge.txt
 	@touch $@
 
+.venvs/bench-olah.stamp: requirements/bench-olah.txt
+	$(PYTHON) -m venv .venvs/bench-olah
+	.venvs/bench-olah/bin/python $(PIP) -r requirements/bench-olah.txt
+	@touch $@
+
 .venvs/%.stamp: requirements/client-%.txt
 	$(PYTHON) -m venv .venvs/$*
 	.venvs/$*/bin/python $(PIP) -r requirements/client-$*.txt
@@ -67,14 +72,14 @@ policy: $(VENV)/dev.stamp ## the Rego tests and samples, without any other binar
 soak: $(VENV)/dev.stamp ## kill -9 at random moments: GATEWAY_SOAK_ROUNDS rounds (100)
 	GATEWAY_SOAK_ROUNDS=$${GATEWAY_SOAK_ROUNDS:-100} $(BIN)/python -m pytest -p no:cacheprovider -q -m soak --timeout 3000
 
-bench: $(VENV)/dev.stamp ## every benchmark; prints ratios against a baseline of the same run
+bench: $(VENV)/dev.stamp .venvs/hub-2.stamp .venvs/bench-olah.stamp ## every benchmark; prints ratios against a baseline of the same run
 	$(BIN)/python -m benchmarks
 
 wheel: $(VENV)/dev.stamp ## build the wheel into dist/
 	$(BIN)/python -m build --no-isolation --wheel --outdir dist .
 
 lock: $(VENV)/dev.stamp ## compile the hashed requirement files again
-	for name in runtime dev $(CLIENTS:%=client-%); do \
+	for name in runtime dev bench-olah $(CLIENTS:%=client-%); do \
 	  $(UV) requirements/$$name.in -o requirements/$$name.txt; done
 
 clean: ## drop environments, caches and build results

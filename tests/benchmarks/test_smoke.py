@@ -33,13 +33,13 @@ def test_a_benchmark_prints_its_tables(name, tmp_path):
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
 
-@pytest.mark.parametrize("name", ["hot-large", "denial"])
+@pytest.mark.parametrize("name", ["hot-large", "denial", "snapshot"])
 def test_what_needs_another_program_says_so_where_it_is_not(name, tmp_path):
     done = bench("--quick", "--directory", str(tmp_path), name)
 
     assert done.returncode == 0, done.stderr
     first = done.stdout.splitlines()[0]
-    assert first.startswith(("Hot GET of", "Denial to exit", f"NOT RUN: {name}: "))
+    assert first.startswith(("Hot GET of", "Denial to exit", "snapshot_download of", f"NOT RUN: {name}: "))
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are():

@@ -1,4 +1,4 @@
-"""One breaker per upstream host: what is down is not asked by everybody, only by one probe of our own (ADR 0017).
+"""One breaker per upstream host: what is down is not asked by everybody, only by one probe of our own (ADR 0016).
 
 Open: requests fail at once, so that what was judged is served from memory without waiting for a time-out first. The
 probe is a small neutral request, never a client's: it closes the breaker as soon as the host answers anything sane.
