@@ -23,7 +23,7 @@ from gateway.domain.request import HubRequest, RequestKind
 from gateway.enforcement.admission import FRESH, Admission
 from gateway.enforcement.background import SingleFlight
 from gateway.enforcement.context import GrantedFile, GrantedListing, GrantedManifest, RequestContext
-from gateway.enforcement.objects import by_sha256, part_of
+from gateway.enforcement.objects import by_sha256, part_of, waiting
 from gateway.enforcement.recording import Recording
 from gateway.enforcement.refusing import Progress, refusal_for
 from gateway.ports import Facts, Registry
@@ -73,8 +73,9 @@ class Manifests:
         if (unplaced := next((layer for layer, asked in places.items() if not asked), None)) is not None:
             return await self._refused(context, request, _unjudged(listing, unplaced))
         files: dict[str, FileEntry] = {}
+        until_s = time.monotonic() + LAYER_WAIT_S
         for layer, asked in places.items():
-            result = await self._first(context, asked)
+            result = await self._first(waiting(context, until_s), asked)
             if isinstance(result, Absence):
                 missing = Failure("upstream/malformed", "its manifest leads to bytes that it does not have")
                 return await self._refused(context, request, missing)
@@ -87,7 +88,7 @@ class Manifests:
 
     async def layer(self, context: RequestContext, request: HubRequest) -> GrantedFile | Refusal:
         """The bytes of a digest (`request.path`): a file of the default branch, or what a manifest led to before."""
-        context = replace(context, patience_s=LAYER_WAIT_S)
+        context = waiting(context, time.monotonic() + LAYER_WAIT_S)
         listing = await self._listing(context, request)
         if not isinstance(listing, GrantedListing):
             return listing

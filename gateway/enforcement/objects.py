@@ -79,9 +79,8 @@ class Objects:
         """The first of the files with these bytes that is allowed; else the refusal of the first."""
         refusals: list[Refusal] = []
         for entry in found:
-            patience = replace(context, patience_s=max(_LEAST_WAIT_S, until_s - time.monotonic()))
             of_file = replace(bare, repo=snapshot.repo.repo, ref=snapshot.revision.commit, path=entry.path)
-            result = await part_of(self._admission, patience, of_file)
+            result = await part_of(self._admission, waiting(context, until_s), of_file)
             if isinstance(result, GrantedFile):
                 return replace(wanted, artifact=result.artifact)
             assert not isinstance(result, GrantedListing)
@@ -95,6 +94,11 @@ async def part_of(admission: Admission, context: RequestContext, request: HubReq
     result = await admission.admit(context, request)
     assert not isinstance(result, Assembled)
     return result
+
+
+def waiting(context: RequestContext, until_s: float) -> RequestContext:
+    """The same request, whose parts are waited for until a monotonic time, all together."""
+    return replace(context, patience_s=max(_LEAST_WAIT_S, until_s - time.monotonic()))
 
 
 def by_sha256(snapshot: Snapshot) -> Mapping[str, list[FileEntry]]:

@@ -12,6 +12,7 @@ from gateway.domain.errors import ConfigError
 from gateway.domain.subject import Client
 
 _PRODUCT = re.compile(r"([A-Za-z0-9_.@-]{1,64})/([A-Za-z0-9_.+-]{1,32})")
+_BARE = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 _NEXT = re.compile(r"[; ]{1,2}" + _PRODUCT.pattern)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -46,7 +47,8 @@ def client_of(user_agent: str) -> Client:
     """
     match = _PRODUCT.match(user_agent)
     if match is None:
-        return Client()
+        bare = _BARE.fullmatch(user_agent)  # llama.cpp says its name and nothing else
+        return Client(bare[0]) if bare is not None else Client()
     named = match
     while named[2] == "None" and (after := _NEXT.match(user_agent, named.end())) is not None:
         named = after

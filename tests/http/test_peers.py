@@ -67,6 +67,8 @@ def test_what_is_no_network_is_refused(name):
         ("unknown/None", Client("unknown", "None")),
         ("a/None; b/None; \x1b/1", Client("a", "None")),
         ("curl/8.5.0", Client("curl", "8.5.0")),
+        ("llama-cpp", Client("llama-cpp")),
+        ("x" * 65, Client()),
         ("transformers/5.1.0; hf_hub/1.0", Client("transformers", "5.1.0")),
         ("", Client()),
         ("no product", Client()),
