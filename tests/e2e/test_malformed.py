@@ -18,7 +18,7 @@ import pytest
 from gateway.domain.request import RequestKind
 from gateway.hubs.huggingface.routes import ROUTES
 from tests.e2e.harness import GatewayProcess
-from tests.e2e.walk import walk
+from tests.e2e.walk import Asked, walk
 
 UNLIMITED = "[limits]\nsubject_rate = 0\naddress_rate = 0\n"
 REPO, FILE = "demo/good-safetensors", "config.json"
@@ -585,6 +585,35 @@ def test_what_is_turned_away_has_exactly_one_record(hub, launch):
     gateway.stop()
     assert_one_record_each(gateway, expected)
     assert MARK not in json.dumps(gateway.records())
+
+
+# -- the gateway's own routes ----------------------------------------------------------------------------------------
+
+OWN = ["/health", "/ready", "/metrics", "/-/decisions/d-0123456789abcdef0123", "/-/reasons/route/unknown", "/-/"]
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_the_gateways_own_routes_under_the_same_fire(own, open_gateway, hub, intact):
+    hub.clear()  # 401: a page that may be another's asks who you are, whether it is there or not
+    asked = Asked(ROUTES[0], "GET", own)
+    for name, target in spoilt(own.encode()):
+        answer = talk(open_gateway.url, request(asked, target=target))
+        said = (name, target[:120], answer.wire[:300])
+        assert len(answer.statuses) == 1, said
+        assert answer.status in REFUSED | {401} or name in IN_QUERY | {"long query"}, said
+        assert answer.status < 500, said
+        assert b"\r\nX-Injected" not in answer.wire, said
+    for name, make in NO_HTTP.items():
+        answer = talk(open_gateway.url, make(asked))
+        assert len(answer.statuses) == 1, (name, answer.wire[:300])
+        assert answer.status in REFUSED | {401}, (name, answer.wire[:300])
+        assert MARK.encode() not in answer.wire, name
+    for method in METHODS:
+        line = method + b" " + own.encode() + b" HTTP/1.1"
+        answer = talk(open_gateway.url, request(asked, line=line))
+        assert len(answer.statuses) == 1, (method, answer.wire[:300])
+        assert answer.status in REFUSED | {401}, (method, answer.wire[:300])
+    assert not hub.requests
 
 
 # -- bytes changed at random -----------------------------------------------------------------------------------------
