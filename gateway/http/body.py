@@ -13,10 +13,10 @@ BODY_WAIT_S = 10.0
 _TOO_LARGE = bytes(BODY_BYTES + 1)  # one byte more than any route reads
 
 
-async def small_body(request: web.BaseRequest) -> bytes:
+async def small_body(request: web.BaseRequest, *, wait_s: float = BODY_WAIT_S) -> bytes:
     """The small body of a POST; of a larger one so much that everybody sees that it is too large.
 
-    Raises UnroutableRequest after 10 s, or where it cannot be read or unpacked.
+    Raises UnroutableRequest after `wait_s`, or where it cannot be read or unpacked.
     """
     if request.method in {"GET", "HEAD"} or not request.body_exists:
         return b""
@@ -27,7 +27,7 @@ async def small_body(request: web.BaseRequest) -> bytes:
         if request.headers.get(hdrs.EXPECT) and request.version == HttpVersion11:  # the client waits to be told
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # the answer has not begun by that
-        async with asyncio.timeout(BODY_WAIT_S):
+        async with asyncio.timeout(wait_s):
             async for chunk in request.content.iter_chunked(64 * 1024):
                 body += chunk
                 if len(body) > BODY_BYTES:

@@ -27,7 +27,7 @@ FIRST, LAST = 8, 64  # how many records of one decision are told: where it began
 PATIENCE_S = 20.0
 BEHIND_BYTES = 64 * 2**20
 MOST_WAITING = 64
-_STEP_RECORDS = 4000
+_STEP_RECORDS = 1000  # some 50 ms, which whoever asks meanwhile waits for
 _log = structlog.get_logger("ledger")
 
 

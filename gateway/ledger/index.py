@@ -99,8 +99,9 @@ class LedgerIndex:
             followed = position + 1 < len(names) and names[position + 1].chain == name.chain
             more = True
             while more and left > 0:
-                more = self._read_batch(name, followed=followed)
-                left -= _BATCH
+                most = min(left, _BATCH)
+                more = self._read_batch(name, most, followed=followed)
+                left -= most
             self.is_current = not more
             if more:
                 return
@@ -131,8 +132,8 @@ class LedgerIndex:
             return False
         return all(_header(self.directory / name) == header for name, header in known.items())
 
-    def _read_batch(self, name: SegmentName, *, followed: bool) -> bool:
-        """Take in up to _BATCH records of one segment; True where there may be more.
+    def _read_batch(self, name: SegmentName, most: int, *, followed: bool) -> bool:
+        """Take in up to `most` records of one segment; True where there may be more.
 
         `followed`: a later segment existed before this one is read, so its end is final.
         """
@@ -146,10 +147,10 @@ class LedgerIndex:
             reader = SegmentReader(self.directory / segment, resume=Place(*row[:3]) if row else None)
             if reader.header is None:
                 return False
-            frames = list(islice(reader, _BATCH))
+            frames = list(islice(reader, most))
             for frame in frames:
                 self._insert(segment, frame)
-            more = len(frames) == _BATCH
+            more = len(frames) == most
             end = reader.end
             if end is not None and end.unverified_bytes and (followed or end.after_sync):
                 self.unread[segment] = end.offset
