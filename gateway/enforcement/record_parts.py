@@ -56,7 +56,7 @@ def of_refusal(refusal: Refusal) -> dict[str, Any]:
 def of_hold(artifact: Artifact, most_bytes: int) -> dict[str, Any]:
     """A client is held: what may leave while the file is judged, and of which file."""
     reason = Reason(
-        "hold/trickle",
+        "fill/held",
         "info",
         f"the file is being fetched and judged: at most its first {most_bytes} bytes are sent, one every few seconds",
         "wait; if the connection is cut, ask again to read why",

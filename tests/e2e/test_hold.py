@@ -163,7 +163,7 @@ def test_the_record_of_the_hold_stands_before_its_first_byte_and_says_what_leave
     assert held["span"][0] == 0
     assert held["span"][1] <= MOST_BYTES
     assert held["digest"].startswith("sha256:")
-    assert [reason["rule"] for reason in held["reasons"]] == ["hold/trickle"]
+    assert [reason["rule"] for reason in held["reasons"]] == ["fill/held"]
     assert of_hold[-1]["kind"] == "delivery"
     assert of_hold[-1]["bytes_delivered"] == len(runs["good"].body)
 
