@@ -292,4 +292,4 @@ def grant_of(granted: Granted) -> GrantRecord:
 
 
 def _client(context: RequestContext) -> str:
-    return f"{context.client.name}/{context.client.version}" if context.client.name else ""
+    return f"{context.client.name}/{context.client.version}".strip("/")
