@@ -164,16 +164,11 @@ def _wired(settings: Settings, a: _Adapters, public_url: str) -> Core:
     flights = SingleFlight(a.background)
     reports = Reports(a.facts, [a.scanner], a.clock)
     recording = Recording(a.ledger, reports.scanner_set, redact)
-    integrity = Integrity(a.facts, reports, recording, a.clock, lambda: _raise(a.generation))
+    integrity = Integrity(a.facts, reports, recording, a.clock, a.generation.bump)
     fills = Fills(a.store, a.upstream, a.background, integrity.ended)
     resolving = _resolving(settings, a, flights)
-    dialect = HuggingFaceDialect(
-        part.hub,
-        public_url,
-        a.state.tombstone_key,
-        upstream_origins=(part.url.rstrip("/"),),
-        contact=settings.server.contact,
-    )
+    origins, contact = (part.url.rstrip("/"),), settings.server.contact
+    dialect = HuggingFaceDialect(part.hub, public_url, a.state.tombstone_key, upstream_origins=origins, contact=contact)
     deciding, withholding = _deciding(a, reports, flights)
     searching = _searching(settings, a, withholding, recording, flights)
     gathering = Gathering(reports, a.upstream, a.store, a.facts, fills, integrity, flights)
@@ -254,10 +249,6 @@ def _searching(
         max_stale_s=part.max_stale_s,
         with_origin=a.bundle.reads_origin,
     )
-
-
-def _raise(generation: Generation) -> None:
-    generation.bump()
 
 
 async def _scanner(settings: Settings, stack: AsyncExitStack) -> Scanner:

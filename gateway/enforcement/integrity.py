@@ -32,7 +32,7 @@ class Integrity:
     """`changed` raises the generation, so that no grant of the old bytes is remembered."""
 
     def __init__(
-        self, facts: Facts, reports: Reports, recording: Recording, clock: Clock, changed: Callable[[], None]
+        self, facts: Facts, reports: Reports, recording: Recording, clock: Clock, changed: Callable[[], object]
     ) -> None:
         self._facts = facts
         self._reports = reports
