@@ -1,5 +1,5 @@
 """Ranges of a file that nobody has yet (design §6.3), with the programs that ask for them: aria2c with 16 connections,
-`HfFileSystem`, a reader of parquet. The hub is slow, so that the fill runs all the while."""
+hf_transfer, `HfFileSystem`, a reader of parquet. The hub is slow, so that the fill runs all the while."""
 
 import hashlib
 import json
@@ -96,6 +96,17 @@ def test_aria2c_with_sixteen_connections_ends_with_the_file(gate, sim, tmp_path)
     assert parts
     assert any(r["extra"].get("unverified") for r in parts if r.get("extra")), "they left before the whole was verified"
     assert asked(sim, "parts/aria") < 1.3 * content(sim, "parts/aria").size
+
+
+def test_hf_transfer_with_its_parallel_ranges_ends_with_the_file(gate, sim, tmp_path):
+    sim.edit(lambda world: add_repo(world, "parts/transfer", {ST: weights(64, 3300)}))
+    slow(sim, "parts/transfer", 16)
+    script = f"from huggingface_hub import hf_hub_download; print(hf_hub_download('parts/transfer', '{ST}'))"
+    done = run_client("hub-0.36", gate.url, tmp_path / "home", script, HF_HUB_ENABLE_HF_TRANSFER="1")
+    assert done.code == 0, done.text
+    with open(done.out.strip().splitlines()[-1], "rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == content(sim, "parts/transfer").sha256
+    assert any(r.range for r in sim.requests if r.file == f"parts/transfer/{ST}"), "the hub was asked for parts"
 
 
 RANDOM = """
