@@ -268,8 +268,8 @@ class Recording:
 
 def _lasts(context: RequestContext, request: HubRequest, granted: Granted) -> bool:
     """Is even a repeat durable? The start of a large delivery is, and an address that is handed out."""
-    if request.kind is RequestKind.OBJECT:
-        return True
+    if request.kind is RequestKind.OBJECT and context.method == "POST":
+        return True  # of an LFS batch
     size_bytes = granted.artifact.entry.size_bytes if isinstance(granted, GrantedFile) else 0
     return context.method == "GET" and size_bytes > DURABLE_DELIVERY_BYTES
 

@@ -210,6 +210,16 @@ def test_a_private_repo_is_plainly_absent(setup, world):
     assert {(a.status, a.body) for a in answers} == {(404, b'{"message":"Repository not found"}')}
 
 
+def test_a_gated_repo_says_how_to_ask(setup, world):
+    _, gateway, tokens = setup
+    weights = ident(world["demo/gated"], "model.safetensors")
+    for token in ("", tokens["bob"]):
+        answer = batch(gateway, "demo/gated", weights, token=token)
+        assert answer.status == 403
+        assert "entitlement/gated" in answer.json["message"]
+    assert "actions" in batch(gateway, "demo/gated", weights, token=tokens["carol"]).json["objects"][0]
+
+
 def test_a_hidden_file_is_refused_by_its_oid_too(setup, world):
     _, gateway, _ = setup
     twin = ident(world["demo/pickle-with-twin"], "pytorch_model.bin")

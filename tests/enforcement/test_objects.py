@@ -134,13 +134,17 @@ async def test_a_large_batch_is_judged_a_few_at_a_time():
 
 
 @pytest.mark.parametrize(
-    ("kind", "durability"),
-    [(RequestKind.OBJECT, Durability.DURABLE), (RequestKind.RESOLVE, Durability.WRITTEN)],
+    ("kind", "method", "durability"),
+    [
+        (RequestKind.OBJECT, "POST", Durability.DURABLE),
+        (RequestKind.OBJECT, "GET", Durability.WRITTEN),  # a layer, whose bytes follow on the same answer
+        (RequestKind.RESOLVE, "GET", Durability.WRITTEN),
+    ],
 )
-async def test_every_address_is_durable_also_the_second_time(kind, durability):
+async def test_every_address_is_durable_also_the_second_time(kind, method, durability):
     """Design §8: a repeat that hands out an address is no lesser record."""
     ledger = RecordingLedger()
     granted = GrantedFile(Artifact(REPO, COMMIT, A), ALLOW, A.sha256, "anonymous")
     request = HubRequest(kind, REPO, COMMIT, A.path)
-    await Recording(ledger, "s").granted(by(method="POST"), request, granted, remembered=True)
+    await Recording(ledger, "s").granted(by(method=method), request, granted, remembered=True)
     assert [found for _, found in ledger.entries] == [durability]
