@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gateway.domain.artifact import FileEntry
+from gateway.domain.errors import GatewayError
 from gateway.domain.evidence import Snapshot
 from gateway.domain.objects import JudgedObject
 from gateway.domain.outcome import Absence, Pending, Refusal, Refused
@@ -65,7 +66,12 @@ class Objects:
             async with turns:
                 return await self._object(context, bare, snapshot, JudgedObject(sha256, int(size)), found, until_s)
 
-        return tuple(await asyncio.gather(*(judge(named) for named in wanted)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(judge(named)) for named in wanted]
+        except* GatewayError as failures:
+            raise failures.exceptions[0] from None
+        return tuple(task.result() for task in tasks)
 
     async def _object(
         self,

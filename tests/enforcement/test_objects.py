@@ -6,6 +6,7 @@ import pytest
 
 from gateway.domain.artifact import Artifact, FileEntry, RefKind, Repo, RepoType
 from gateway.domain.decision import Decision, DecisionScope, Effect, Reason
+from gateway.domain.errors import LedgerError
 from gateway.domain.evidence import FileFacts, Reachable, RepoFacts, RevisionFacts, Snapshot
 from gateway.domain.outcome import Absence, Denial, Pending, Refused
 from gateway.domain.record import Durability
@@ -148,3 +149,17 @@ async def test_every_address_is_durable_also_the_second_time(kind, method, durab
     request = HubRequest(kind, REPO, COMMIT, A.path)
     await Recording(ledger, "s").granted(by(method=method), request, granted, remembered=True)
     assert [found for _, found in ledger.entries] == [durability]
+
+
+async def test_a_ledger_that_cannot_be_written_stops_the_whole_batch():
+    class Broken(ScriptedAdmission):
+        async def admit(self, context, request):
+            if request.path:
+                raise LedgerError("the disk is full")
+            return await super().admit(context, request)
+
+    admission = Broken({}, [A, B])
+    objects = tuple(f"{e.sha256}:{e.size_bytes}" for e in (A, B))
+    request = HubRequest(RequestKind.LFS_BATCH, REPO, query={"operation": ("download",), "objects": objects})
+    with pytest.raises(LedgerError):
+        await Objects(admission, Recording(RecordingLedger(), "s")).admit(by(method="POST"), request)
