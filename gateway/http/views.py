@@ -39,6 +39,19 @@ class _ShardRefused(Exception):
         self.request, self.refusal = request, refusal
 
 
+class _Room:
+    """What headers may take together, kept before they are read: several are read at once."""
+
+    def __init__(self) -> None:
+        self._left_bytes = shards.MAX_TOTAL_BYTES
+
+    def take(self, length: int) -> None:
+        """Raises NoMetadata where there is no room left."""
+        self._left_bytes -= length
+        if self._left_bytes < 0:
+            raise shards.NoMetadata(f"the headers are larger than {shards.MAX_TOTAL_BYTES} bytes together")
+
+
 class Views:
     """Answers for a `GrantedFile` by what was asked of it; bytes themselves are left to `Files`."""
 
@@ -95,7 +108,7 @@ class Views:
     ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """The headers by name, and what the index says of itself. Raises NoMetadata, _ShardRefused, GatewayError."""
         if not shards.is_index(asked.path):
-            raw = await self._header(context, granted, shards.MAX_HEADER_BYTES)
+            raw = await self._header(context, granted, _Room())
             return {asked.path.rpartition("/")[2]: await asyncio.to_thread(shards.read_header, raw)}, {}
         size = granted.artifact.entry.size_bytes
         if size > shards.MAX_INDEX_BYTES:
@@ -103,12 +116,11 @@ class Views:
         index = await self._read(context, granted, Span(0, size))
         named, about = await asyncio.to_thread(shards.read_index, asked.path, index)
         found: dict[str, bytes] = {}
-        left = iter(named.items())
+        left, room = iter(named.items()), _Room()
 
         async def some() -> None:
             for name, path in left:
                 shard = await self._shard(context, replace(asked, path=path), granted.artifact.commit)
-                room = shards.MAX_TOTAL_BYTES - sum(map(len, found.values()))
                 found[name] = await self._header(context, shard, room)
 
         try:
@@ -128,13 +140,12 @@ class Views:
             raise ScanError("the revision moved while its files were read; ask again", code="scan/under-way")
         return granted
 
-    async def _header(self, context: RequestContext, granted: GrantedFile, room: int) -> bytes:
+    async def _header(self, context: RequestContext, granted: GrantedFile, room: _Room) -> bytes:
         """The header of one file: bytes that were judged. Raises NoMetadata."""
         size = granted.artifact.entry.size_bytes
         start = Span(0, min(size, shards.LENGTH_BYTES))
         length = shards.header_length(await self._bytes(granted, start), size)
-        if length > room:
-            raise shards.NoMetadata(f"the headers are larger than {shards.MAX_TOTAL_BYTES} bytes together")
+        room.take(length)
         span = Span(start.end, start.end + length)
         header = await self._bytes(granted, span)
         await self._recording.delivered(context, granted, 0, span.end, span.end)
