@@ -30,6 +30,8 @@ def main() -> int:
     parser.add_argument("--scheme", action="append", default=[], choices=["http", "https"])
     parser.add_argument("--write", action="store_true", help="write docs/refusals.json and docs/refusals.md")
     args = parser.parse_args()
+    if args.write and (args.scenario or args.scheme):
+        parser.error("--write publishes all cells of a client")
     started = time.monotonic()
 
     def tell(name: str, verdict: Verdict) -> None:
@@ -38,14 +40,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="refusals-") as folder:
         schemes = tuple(args.scheme) or ("http", "https")
         found = run(chosen(args.client), Path(folder) / "run", args.scenario, tell, schemes)
-    if args.write and (args.client or args.scenario or args.scheme):
-        parser.error("--write publishes whole runs only")
     for name, verdict in found.items():
         if refusals_page.standing_of(name, verdict.result)[0] == "fail":
             print(f"FAIL {name}: {verdict.result}: {verdict.text}")
-    print(json.dumps(refusals_page.figures(found)))
+    made = refusals_page.document(found)
+    print(json.dumps({**made["figures"], **made["times"]}))
     if args.write:
-        made = refusals_page.document(found)
+        if args.client and refusals_page.JSON.exists():
+            made = refusals_page.document(found, refusals_page.published())
         refusals_page.JSON.write_text(refusals_page.dumps(made), "utf-8")
         refusals_page.PAGE.write_text(refusals_page.page(made), "utf-8")
     print(f"{len(found)} cells in {time.monotonic() - started:.0f} s")

@@ -149,6 +149,7 @@ class Program:
                 "--summary-interval=0",
                 "--max-tries=1",
                 "--show-console-readout=false",
+                "--download-result=hide",
             ]
             place = ["-d", str(folder), "-o", target.name]
             return ["aria2c", *quiet, "-c", "-x16", "-s16", f"--ca-certificate={ca}", *auth, *place, url]

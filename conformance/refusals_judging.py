@@ -24,9 +24,10 @@ NOT_RUN = "NOT RUN"
 _SEVERAL_FILES = ("snapshot", "pipeline", "tokenizer")
 _ADVICE = re.compile(r"(?m)^(?:Hint: The `hf-cli` skill|Warning: `--token).*\n")  # said once, or of no interest here
 _LINE = re.compile(r'(?:BLOCKED|QUARANTINED) by gateway policy: [^\n"]*?Rule ([\w/-]+)[^\n"]*?(?=\. URL: |"|\n|$)')
+_LINK = re.compile(r"See https?://\S+/-/(?:decisions/d-[0-9a-f]{20}|reasons/[\w/-]+)")
 _REFUSED = re.compile(r'[^\n":(]*\((identity/[\w-]+)\)[^\n"]*?(?=\. URL: |"|\n|$)')
 _PENDING = re.compile(r'Not yet: [^\n"]*?\(([\w/-]+)\)[^\n"]*?(?=\. URL: |"|\n|$)')
-_FAILURE = re.compile(r'The hub cannot be asked now: [^\n"]*?\(([\w/-]+)\)[^\n"]*?(?=\. URL: |"|\n|$)')
+_FAILURE = re.compile(r'The hub cannot be asked now: [^\n"]*?\([\w/-]+\)[^\n"]*?(?=\. URL: |"|\n|$)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,11 @@ def is_pending(answer: Answer) -> bool:
 
 
 def says(scenario: Scenario, text: str) -> bool:
-    """Are the gateway's words in the text, whole: reason, rule, decision, next step?"""
+    """Are the gateway's words in the text, whole: reason, rule, decision, next step, and the link that explains it?"""
     flat = " ".join(plain(text).replace("\nremote: ", " ").split())
     if scenario.kind in (OUTAGE, LATE):
         return re.search(scenario.says, flat) is not None
-    if "Next step: " not in flat:
+    if "Next step: " not in flat or _LINK.search(flat) is None:
         return False
     if "(route/git)" in flat and "remote: " in flat:  # never served, whoever asks and whatever the repo is
         return True
@@ -99,7 +100,8 @@ def shortened(text: str, names: dict[str, str]) -> str:
     text = _ADVICE.sub("", plain(text))
     text = _LINE.sub(r"«\1»", text)
     text = _PENDING.sub(r"«not yet: \1»", text)
-    text = _FAILURE.sub(r"«upstream: \1»", text)
+    text = _FAILURE.sub("«upstream»", text)  # at once, or after several: which code is a matter of order
+    text = re.sub(r"logs/\d{8}T[\d.]+\.log", "logs/<time>.log", text)
     text = re.sub(r"this gateway serves no git: [^\n]*", "«route/git»", text)
     text = _REFUSED.sub(r"«\1»", text)
     text = re.sub(r"\b\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?", "<time>", text)

@@ -10,6 +10,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 _BLOCK_BYTES = 65536
+SETTLE_S = 0.1  # for a client to notice that its kept connections are closed
 
 
 class Relays:
@@ -55,6 +56,7 @@ class Relay:
         target = (parts.hostname or "", parts.port or 0)
         if target != self._target:
             self._relays.run(self._turn(target))
+            threading.Event().wait(SETTLE_S)
 
     async def _turn(self, target: tuple[str, int]) -> None:
         self._target = target

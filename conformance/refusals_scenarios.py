@@ -42,7 +42,7 @@ SCENARIOS = (
     Scenario("late-denied", "pending, then denied", "late-bad", NOW, DENIED, "scan/[a-z-]+", of_weights=True, caches=(COLD,)),
     Scenario("recalled", "recalled", "recalled", NOW, DENIED, "denylist/repo", caches=(WARM,)),
     Scenario("private", "not entitled: private", "private", NOW, ABSENT, "", token=STRANGER, warm_token=READER),
-    Scenario("gated", "not entitled: gated", "gated", NOW, DENIED, "entitlement/gated", token=STRANGER, warm_token=READER, of_weights=True),
+    Scenario("gated", "not entitled: gated", "gated", NOW, DENIED, "entitlement/gated", token=STRANGER, warm_token=READER),
     Scenario("nobody", "no credential", "plain", CLOSED, DENIED, "identity/missing"),
     Scenario("public-token", "a token of the public hub", "plain", NOW, DENIED, "identity/public-hub-token", token=PUBLIC),
     Scenario("wrong-token", "an unknown token", "plain", NOW, DENIED, "identity/unknown-token", token=WRONG),

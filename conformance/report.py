@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance import refusals_page
 from conformance.cells import FAIL, LIMIT, NOT_RUN, PASS, REFUSED, Cell
 from conformance.clients import CLIENTS, FAMILIES
 from conformance.features import FEATURES
@@ -62,6 +63,8 @@ def page(found: Matrix) -> str:
             f" ({number['both']} cells run both ways; {number['refused']} refused by design). "
             f"{number['only_gateway_passing']} of {number['only_gateway']} cells that only concern the gateway pass."
         ),
+        "",
+        f"[Refusals](refusals.md): {refusals_page.headline(refusals_page.published())}.",
         "",
         (
             f"{SYMBOLS[PASS]} works · {SYMBOLS[FAIL]} fails · {SYMBOLS[LIMIT]} the client's own limit · "

@@ -8,7 +8,7 @@ from conformance.refusals_scenarios import BY_NAME, FILE, MODEL, SNAPSHOT
 
 LINE = (
     "BLOCKED by gateway policy: refuse/denied is on the denylist of repos. Rule denylist/repo; file model.safetensors. "
-    "Decision d-0123456789abcdef0123. Next step: Choose another model. Why: http://127.0.0.1:1/-/decisions/d-0123456789abcdef0123"
+    "Decision d-0123456789abcdef0123. Next step: Choose another model. See http://127.0.0.1:1/-/decisions/d-0123456789abcdef0123"
 )
 REPO, PRIVATE, DOWN, LATE = (BY_NAME[name] for name in ("repo", "private", "hub-down", "late-allowed"))
 
@@ -27,7 +27,10 @@ def test_a_denial_is_told_in_the_message_in_the_chain_or_not_at_all():
     assert result(answer(top="Forbidden access to file")) == "mute"
 
 
-@pytest.mark.parametrize("lost", ["Rule denylist/repo", "Next step: ", "Decision d-0123456789abcdef0123"])
+@pytest.mark.parametrize(
+    "lost",
+    ["Rule denylist/repo", "Next step: ", "Decision d-0123456789abcdef0123", "See http://127.0.0.1:1/-/decisions/"],
+)
 def test_half_a_sentence_is_no_reason(lost):
     assert result(answer(top=LINE.replace(lost, ""))) == "mute"
     assert result(answer(top=LINE.replace("denylist/repo", "denylist/repository"))) == "mute"
