@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from conformance import programs, python
+from conformance import programs, python, replayed
 from conformance.client import Client
 
-CLIENTS: tuple[Client, ...] = (*python.CLIENTS, *programs.CLIENTS)
+CLIENTS: tuple[Client, ...] = (*python.CLIENTS, *programs.CLIENTS, *replayed.CLIENTS)
 
 # The tables of the page, in order: the family of a client and its heading.
 FAMILIES = {
@@ -13,6 +13,7 @@ FAMILIES = {
     "cli": "`huggingface-cli` and `hf`",
     "models": "Libraries that load models and data sets",
     "programs": "Other programs",
+    "replays": "Clients that cannot run here, by the requests they send",
     "path": "Over https, and `HF_ENDPOINT` with a path (`https://host/hub`)",
 }
 

@@ -6,7 +6,7 @@ from conformance.client import Client
 
 FILES = (
     "download-file", "download-cached", "download-local-dir", "snapshot", "snapshot-cached", "snapshot-patterns",
-    "snapshot-local-dir", "snapshot-dataset", "space", "card", "offline", "resume", "revisions", "revision-pull", "revision-convert", "names", "escaped-name", "empty-file", "renamed",
+    "snapshot-local-dir", "snapshot-dataset", "space", "card", "offline", "resume", "revisions", "revision-pull", "revision-convert", "names", "escaped-name", "escaped-repo", "empty-file", "renamed",
     "wrong-case", "legacy-name",
 )  # fmt: skip
 FACTS = (
