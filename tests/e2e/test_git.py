@@ -264,6 +264,24 @@ def test_no_header_changes_an_address(headers, setup, world):
     assert fetch(href).body == ST
 
 
+def test_addresses_start_with_the_public_url_and_its_path(world, launch):
+    with SimulatorThread(world) as hub:
+        gateway = launch(hub, config='[server]\npublic_url = "https://gate.example/hf"\n')
+        oid, size = ident(world["demo/mixed"], "b.safetensors")
+        at = f"/demo/mixed/resolve/{world['demo/mixed'].main.id}/b.safetensors"
+        for prefix in ("", "/hf"):
+            body = json.dumps({"operation": "download", "objects": [{"oid": oid, "size": size}]}).encode()
+            answer = gateway.get(f"{prefix}/demo/mixed.git/info/lfs/objects/batch", "POST", LFS, body)
+            assert answer.json["objects"][0]["actions"]["download"]["href"] == f"https://gate.example/hf{at}"
+            assert gateway.get(f"{prefix}{at}").body == OTHER
+            model = ident(world["demo/good-gguf"], "model.gguf")[0]
+            blob = gateway.get(f"{prefix}/v2/demo/good-gguf/blobs/sha256:{model}", "HEAD")
+            assert blob.headers["Location"] == f"https://gate.example/hf/v2/demo/good-gguf/blobs/sha256:{model}"
+            refused = gateway.get(f"{prefix}/demo/mixed/info/refs?service=git-upload-pack")
+            assert refused.status == 403
+            assert refused.headers["Content-Type"].startswith("text/plain")
+
+
 @pytest.mark.parametrize(
     "body",
     [
