@@ -54,17 +54,16 @@ class Withholding:
         if decision.effect is not Effect.ALLOW:
             refusals[action.value] = decision.valid_until.timestamp() if decision.valid_until is not None else None
         if refusals != known:
+            self._held[key] = refusals  # first: who learns at the same time must add to it
             await self._facts.put("withheld", key, refusals)
-            self._held[key] = refusals
 
     async def withheld(self, keys: Sequence[str]) -> list[bool]:
         """For each key: is a refusal remembered whose time is not over?"""
+        missing = [key for key in keys if key not in self._held]
+        for start in range(0, len(missing), _AT_ONCE):
+            await asyncio.gather(*(self._known(key) for key in missing[start : start + _AT_ONCE]))
         now_s = self._clock.now().timestamp()
-        found: list[bool] = []
-        for start in range(0, len(keys), _AT_ONCE):
-            part = await asyncio.gather(*(self._known(key) for key in keys[start : start + _AT_ONCE]))
-            found += [any((_FOR_EVER if u is None else u) > now_s for u in known.values()) for known in part]
-        return found
+        return [any((_FOR_EVER if u is None else u) > now_s for u in (await self._known(key)).values()) for key in keys]
 
     async def _known(self, key: str) -> Refusals:
         known = self._held.get(key)

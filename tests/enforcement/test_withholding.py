@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -87,3 +88,11 @@ async def test_what_was_stored_by_another_version_reads_as_refused(bench):
 async def test_an_allow_that_changes_nothing_writes_nothing(bench):
     await bench.learn(ALLOW)
     assert not bench.facts.values
+
+
+async def test_two_that_learn_at_once_both_count(bench):
+    await asyncio.gather(*(bench.learn(DENY, action=action) for action in (Action.FETCH, Action.LIST)))
+    await bench.learn(ALLOW)
+    assert await bench.is_withheld()
+    bench.restarted()
+    assert await bench.is_withheld()
