@@ -264,6 +264,37 @@ def test_no_header_changes_an_address(headers, setup, world):
     assert fetch(href).body == ST
 
 
+def test_who_asks_is_asked_for_in_words_and_never_by_401(world, launch, tmp_path):
+    with SimulatorThread(world) as hub:
+        gateway = launch(hub, config='[identity]\nanonymous = "off"\n')
+        hub.clear()
+        done = run("git", "clone", f"{gateway.url}/demo/mixed", str(tmp_path / "x"), HOME=str(tmp_path))
+        assert "remote: BLOCKED" in done.stderr
+        assert "identity/missing" in done.stderr
+        assert "Username" not in done.stderr
+        folder = clone_of(world["demo/mixed"], tmp_path / "y", f"{gateway.url}/demo/mixed.git/info/lfs", tmp_path)
+        assert "identity/missing" in pull(folder, tmp_path).stderr
+        for path in ("/v2/", "/v2/demo/good-gguf/manifests/latest", f"/v2/demo/good-gguf/blobs/sha256:{'0' * 64}"):
+            answer = gateway.get(path)
+            assert (answer.status, answer.headers["WWW-Authenticate"]) == (403, None)
+            assert b"identity/missing" in answer.body
+        assert not hub.requests
+
+
+def test_a_hub_that_is_down_is_said_to_be(world, launch):
+    with SimulatorThread(world) as hub:
+        gateway = launch(hub)
+        hub.down()
+        answer = batch(gateway, "demo/mixed", ident(world["demo/mixed"], "b.safetensors"))
+        assert answer.status in {502, 504}
+        assert "The hub cannot be asked now" in answer.json["message"]
+        answer = gateway.get("/v2/demo/good-gguf/manifests/latest")
+        assert answer.status in {502, 504}
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        assert gateway.get("/demo/mixed/info/refs").status == 403
+        hub.up()
+
+
 def test_addresses_start_with_the_public_url_and_its_path(world, launch):
     with SimulatorThread(world) as hub:
         gateway = launch(hub, config='[server]\npublic_url = "https://gate.example/hf"\n')
