@@ -510,20 +510,35 @@ def test_a_browser_at_a_refused_address_finds_the_link(site):
     assert site.get(link.removeprefix(site.url)).status == 200
 
 
-def test_chromium_shows_it_and_runs_nothing(site, world, tmp_path):
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is needed: make tools"
-    path = next(f for f in world["demo/pickles"].main.files if QUOTED in f)
-    page = page_of(site, f"/demo/pickles/resolve/main/{quote(path)}")
+def chromium(url, profile):
+    """The page as a real browser made it, and what it logged."""
+    program = shutil.which("chromium")
+    assert program, "chromium is needed: make tools"
     done = subprocess.run(
         [
-            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--dump-dom", site.url + page,
+            f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom", url,
         ],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    shown = is_tame(site, done.stdout.encode())
-    assert "DENIED" in shown.text.upper()
-    assert "<svg onload=alert(1)>" in shown.text
-    assert "Content Security Policy" not in done.stderr, "the style sheet is ours and nothing else was tried"
+    return done.stdout, done.stderr
+
+
+def test_chromium_shows_it_and_runs_nothing(site, world, tmp_path):
+    path = next(f for f in world["demo/pickles"].main.files if QUOTED in f)
+    page = page_of(site, f"/demo/pickles/resolve/main/{quote(path)}")
+    shown, logged = chromium(site.url + page, tmp_path / "profile")
+    seen = is_tame(site, shown.encode())
+    assert "DENIED" in seen.text.upper()
+    assert "<svg onload=alert(1)>" in seen.text
+    assert "Content Security Policy" not in logged, "the style sheet is ours and nothing else was tried"
+
+
+def test_chromium_answers_the_question_for_the_token(site, tmp_path):
+    page = page_of(site, DENIED, "alice")
+    theirs = site.url.replace("://", f"://me:{site.tokens['alice']}@")
+    shown, _ = chromium(theirs + page, tmp_path / "hers")
+    assert "alice (user)" in is_tame(site, shown.encode()).text
+    nobodys, _ = chromium(site.url + page, tmp_path / "nobodys")
+    assert "no-license" not in nobodys
