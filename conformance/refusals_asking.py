@@ -184,6 +184,3 @@ exec git lfs pull"""
 def plain(text: str) -> str:
     """Without the colours of a terminal."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-
-__all__ = ["Answer", "Ask", "Asking", "begin", "plain"]

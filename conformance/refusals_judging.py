@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from conformance.cells import normalised
 from conformance.refusals_asking import Answer, plain
@@ -107,9 +106,3 @@ def shortened(text: str, names: dict[str, str]) -> str:
     text = re.sub(r"\b\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?", "<time>", text)
     text = re.sub(r"\b\d\d/\d\d \d\d:\d\d:\d\d", "<time>", text)
     return normalised(text, names)
-
-
-def worse(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Is a cell worse than what is published? A verdict of higher rank is better; any BAD is worse than all."""
-    ranks = [BAD, NOT_RUN, MUTE, CHAIN, CACHED, ABSENCE, WITHOUT, TOLD, REASON, WAITED]
-    return ranks.index(new["result"]) < ranks.index(old["result"])

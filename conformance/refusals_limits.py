@@ -81,6 +81,3 @@ def explained(scenario: str, cache: str, result: str, where: tuple[str, str, str
         if limit.result == result and all(fnmatch(name, pattern) for name, pattern in names):
             return limit
     return None
-
-
-__all__ = ["CHAIN", "LIMITS", "Limit", "explained", "standing"]

@@ -34,8 +34,6 @@ DRIVERS_AT_ONCE = 16
 WORK_AT_ONCE = 2
 STUCK_S = 25.0  # how long a file stands at its gate at most; the first 429 opens it
 
-Cells = dict[str, dict[str, Any]]
-
 
 def key(asker: str, operation: str, scenario: str, scheme: str, cache: str) -> str:
     return f"{asker} {operation} {scenario} {scheme} {cache}"

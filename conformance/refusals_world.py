@@ -44,7 +44,9 @@ def build(slots: int) -> World:
         world[f"{NAMESPACE}/{name}"].commit({PICKLE: pickle}, date=_old())
     for slot in range(slots):
         _model(world, late_name(slot, is_bad=False), {})
-        _model(world, late_name(slot, is_bad=True), {}).commit({"model.safetensors": b"\xff" * 64}, date=_old())
+        bad = late_name(slot, is_bad=True)
+        # Each has bytes of its own: reports are kept by digest, so one client's wait would be the last.
+        _model(world, bad, {}).commit({"model.safetensors": b"\xff" * 64 + bad.encode()}, date=_old())
     names = [f"{prefix}{NAMESPACE}/{name}" for prefix in ("", "datasets/") for name in ("gated", "private")]
     world.token(HUB_TOKEN, *names, name="gateway")
     return world

@@ -8,6 +8,7 @@ import pytest
 from conformance import refusals_page as page
 from conformance.refusals_clients import ASKERS
 from conformance.refusals_judging import BAD, MUTE, NOT_RUN, REASON, Verdict
+from conformance.refusals_limits import LIMITS, explained
 from conformance.refusals_run import run
 from conformance.refusals_scenarios import DENIED
 
@@ -79,6 +80,15 @@ def test_one_client_run_again_leaves_the_others_as_they_are():
         n: c for n, c in PUBLISHED["cells"].items() if n not in again
     }
     assert json.loads(page.dumps(made)) == made
+
+
+def test_every_limit_is_proven_by_a_published_cell():
+    proven = set()
+    for name, cell in PUBLISHED["cells"].items():
+        client, operation, scenario, scheme, cache = page.split(name)
+        if page.standing_of(name, cell["result"])[0] == "limit":
+            proven.add(explained(scenario.name, cache, cell["result"], (client, operation, scheme)))
+    assert [limit for limit in LIMITS if limit not in proven] == []
 
 
 def test_the_page_is_made_from_the_published_run():
