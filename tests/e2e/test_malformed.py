@@ -196,11 +196,13 @@ def test_a_spoilt_target_is_refused_and_not_asked_of_the_hub(row, open_gateway, 
             assert not hub.requests, (said, [seen.target for seen in hub.requests])
 
 
+@pytest.mark.timeout(300)  # each of its refusals is on stable storage before its answer
 def test_every_spoilt_target_has_exactly_one_record(hub, launch):
+    """A third of them for each row, another third for the next one."""
     gateway = launch(hub, config=UNLIMITED)
     expected = Counter()
-    for asked in one_of_each_row(hub):
-        for name, target in spoilt(asked.target.encode()):
+    for number, asked in enumerate(one_of_each_row(hub)):
+        for name, target in [*spoilt(asked.target.encode())][number % 3 :: 3]:
             if not is_fair(name, target, asked):
                 expected.update(talk(gateway.url, request(asked, target=target)).ids)
     gateway.stop()
@@ -294,6 +296,7 @@ def test_what_is_no_http_gets_one_answer_and_nothing_hides_behind_it(row, open_g
             assert not hub.requests, (said, [seen.target for seen in hub.requests])
 
 
+@pytest.mark.timeout(300)
 def test_what_is_no_http_has_exactly_one_record(hub, launch):
     gateway = launch(hub, config=UNLIMITED)
     expected = Counter()
@@ -562,6 +565,7 @@ def test_another_expectation_is_not_met(value, open_gateway, hub, intact):
         assert answer.status == 417 or value == b"", (asked.target, answer.wire[:200])
 
 
+@pytest.mark.timeout(300)
 def test_what_is_turned_away_has_exactly_one_record(hub, launch):
     """Methods, credentials, chunks, bodies and expectations, of every row."""
     gateway = launch(hub, config=UNLIMITED)
