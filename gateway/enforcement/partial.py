@@ -101,10 +101,13 @@ class OpenPart:
 
     async def _comes_soon(self, position: int) -> bool:
         """Wait a little for the fill, unless it is known to be far; does it have bytes from `position` on now?"""
-        if self.span.length <= AT_ONCE_BYTES and self.fill.due_in_s(position) > SOON_S:
-            return False
+        patience_s = SOON_S
+        if self.span.length <= AT_ONCE_BYTES:
+            if (due_s := self.fill.due_in_s(position)) > SOON_S:
+                return False
+            patience_s = min(SOON_S, due_s + 0.5)
         try:
-            async with asyncio.timeout(SOON_S):
+            async with asyncio.timeout(patience_s):
                 await self.fill.wait_released(position, self.granted.spans)
         except TimeoutError:
             return False

@@ -72,6 +72,7 @@ def slow(sim, name, mib_s):
 
 
 def stalled(sim, name, at):
+    """A gate `at` bytes into the transfer; past what a range read takes at once, so that those do not stand there too."""
     return sim.faults.add(Fault(path=f"{name}/*", host="cdn", stall_at=at, stall_gate=Gate()))
 
 
@@ -124,7 +125,7 @@ print(json.dumps(out))
 
 
 def test_random_reads_of_hffilesystem_do_not_wait_for_the_fill(gate, sim, tmp_path):
-    whole, fault = content(sim, "parts/random"), stalled(sim, "parts/random", 2 * MIB)
+    whole, fault = content(sim, "parts/random"), stalled(sim, "parts/random", 3 * MIB)
     done = run_client("hub-2", gate.url, tmp_path / "home", RANDOM)
     assert done.code == 0, done.text
     for start, length, digest in json.loads(done.out):
@@ -153,7 +154,7 @@ print(json.dumps([mark.decode(), len(footer), out]))
 
 def test_a_parquet_reader_gets_footer_and_chunks(gate, sim, tmp_path):
     """As pyarrow reads: the end first, then the chunks of the columns that are wanted."""
-    whole, fault = content(sim, "parts/table", PARQUET), stalled(sim, "parts/table", 2 * MIB)
+    whole, fault = content(sim, "parts/table", PARQUET), stalled(sim, "parts/table", 3 * MIB)
     done = run_client("hub-2", gate.url, tmp_path / "home", READER)
     assert done.code == 0, done.text
     mark, footer_bytes, chunks = json.loads(done.out)
@@ -193,7 +194,7 @@ def test_pyarrow_reads_columns_of_a_table_that_is_not_here_yet(gate, sim, tmp_pa
     )
     assert made.returncode == 0, made.stderr
     sim.edit(lambda world: add_repo(world, "parts/arrow", {"real.parquet": local.read_bytes()}))
-    fault = stalled(sim, "parts/arrow", 2 * MIB)
+    fault = stalled(sim, "parts/arrow", 3 * MIB)
     done = run_client("models", gate.url, tmp_path / "home", READ.replace("{local!r}", repr(str(local))))
     assert done.code == 0, done.text
     remote, here = json.loads(done.out)
@@ -241,7 +242,7 @@ def test_a_resumed_download_is_streamed_as_a_whole_one_is(gate, sim):
 
 
 def test_the_tail_of_a_range_waits_for_the_digest(gate, sim):
-    whole, fault = content(sim, "parts/far"), stalled(sim, "parts/far", 2 * MIB)
+    whole, fault = content(sim, "parts/far"), stalled(sim, "parts/far", 3 * MIB)
     start = whole.size - MIB
     client = Download(gate.url, url_of("parts/far", ST), {"Range": f"bytes={start}-{whole.size - 1}"})
     got = client.read(MIB - 64 * 1024)
@@ -256,7 +257,7 @@ def test_the_tail_of_a_range_waits_for_the_digest(gate, sim):
 
 def test_other_bytes_are_an_event_that_names_who_had_them(gate, sim):
     """The hub gave a range other bytes than the file has: seen when the fill comes there."""
-    whole, fault = content(sim, "parts/wrong"), stalled(sim, "parts/wrong", 2 * MIB)
+    whole, fault = content(sim, "parts/wrong"), stalled(sim, "parts/wrong", 3 * MIB)
     assert ask(gate, "parts/wrong", 0, 8).status == 206
     lie = sim.faults.add(Fault(path="parts/wrong/*", host="cdn", corrupt_at=40 * MIB))
     got = ask(gate, "parts/wrong", 40 * MIB, 40 * MIB + 1000)
@@ -272,7 +273,7 @@ def test_other_bytes_are_an_event_that_names_who_had_them(gate, sim):
 
 def test_a_range_stays_owed_a_comparison_when_the_fill_breaks(gate, sim):
     fault = sim.faults.add(
-        Fault(path="parts/owed/*", host="cdn", stall_at=2 * MIB, stall_gate=Gate(), truncate_at=3 * MIB)
+        Fault(path="parts/owed/*", host="cdn", stall_at=3 * MIB, stall_gate=Gate(), truncate_at=4 * MIB)
     )
     lie = sim.faults.add(Fault(path="parts/owed/*", host="cdn", corrupt_at=40 * MIB))
     assert ask(gate, "parts/owed", 40 * MIB, 40 * MIB + 1000).status == 206
