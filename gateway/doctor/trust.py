@@ -29,6 +29,13 @@ def system_context() -> ssl.SSLContext:
     return context
 
 
+def has_authorities(paths: ssl.DefaultVerifyPaths | None = None) -> bool:
+    """Has this Python any authorities of the system? Some installations have none; clients bring their own then."""
+    paths = paths or ssl.get_default_verify_paths()
+    file, folder = Path(paths.openssl_cafile), Path(paths.openssl_capath)
+    return sys.platform == "win32" or file.is_file() or (folder.is_dir() and any(folder.iterdir()))
+
+
 def usable_context(around: Surroundings) -> ssl.SSLContext:
     """Trusts the system's authorities and every readable bundle that the environment names."""
     context = system_context()
@@ -39,8 +46,13 @@ def usable_context(around: Surroundings) -> ssl.SSLContext:
     return context
 
 
-def check_certificate(around: Surroundings, handshake: Callable[[ssl.SSLContext], None]) -> Check:
-    """Who verifies the certificate. `handshake` makes a connection of its own each time; raises Unreachable."""
+def check_certificate(
+    around: Surroundings, handshake: Callable[[ssl.SSLContext], None], *, is_blind: bool = False
+) -> Check:
+    """Who verifies the certificate. `handshake` makes a connection of its own each time; raises Unreachable.
+
+    `is_blind`: this Python has no authorities of the system, so that a failure says nothing.
+    """
     trouble = _verifies(system_context(), handshake)
     if trouble is None:
         return ok("endpoint/certificate", "The certificate is signed by an authority that this system trusts.")
@@ -50,6 +62,9 @@ def check_certificate(around: Surroundings, handshake: Callable[[ssl.SSLContext]
         trusting[name] = named is not None and _load(context, named) and _verifies(context, handshake) is None
     if all(trusting.values()):
         return ok("endpoint/certificate", f"The certificate verifies with {' and '.join(BUNDLES)}.")
+    if is_blind and not any(_named(around, name) for name in BUNDLES):
+        text = "This Python knows no authorities, so the certificate could not be verified."
+        return unknown("endpoint/certificate", text, "Start the doctor with another Python, or set SSL_CERT_FILE.")
     if not any(trusting.values()):
         return fail("endpoint/certificate", f"The certificate does not verify: {trouble}.", _SET_BOTH)
     missing = next(name for name, good in trusting.items() if not good)

@@ -1,8 +1,10 @@
+import ssl
+
 import pytest
 import trustme
 
 from gateway.doctor.probe import Unreachable
-from gateway.doctor.trust import check_bundles, check_certificate
+from gateway.doctor.trust import check_bundles, check_certificate, has_authorities
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +53,21 @@ def test_a_bundle_that_cannot_be_read(bundle, around):
     here = around(SSL_CERT_FILE="missing.pem", REQUESTS_CA_BUNDLE=str(bundle))
     assert [(check.state, "SSL_CERT_FILE" in check.found) for check in check_bundles(here)] == [("fail", True)]
     assert check_bundles(around(REQUESTS_CA_BUNDLE=str(bundle.parent))) == [], "a folder of certificates is one too"
+
+
+def test_a_python_without_authorities_says_nothing_of_a_certificate(bundle, around, tmp_path):
+    def nobody_signed(_context):
+        raise Unreachable("certificate", "unable to get local issuer certificate")
+
+    assert check_certificate(around(), nobody_signed, is_blind=True).state == "unknown"
+    assert check_certificate(around(SSL_CERT_FILE=str(bundle)), nobody_signed, is_blind=True).state == "fail"
+    assert check_certificate(around(SSL_CERT_FILE=str(bundle)), signed_by_ours, is_blind=True).state == "warn"
+
+    def paths(file, folder):
+        return ssl.DefaultVerifyPaths("", "", "SSL_CERT_FILE", str(file), "SSL_CERT_DIR", str(folder))
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert has_authorities(paths(bundle, empty))
+    assert has_authorities(paths(tmp_path / "missing", bundle.parent))
+    assert not has_authorities(paths(tmp_path / "missing", empty))
