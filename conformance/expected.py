@@ -26,6 +26,12 @@ class Expected:
 
 _ALL = (
     Expected(
+        REFUSED, "*", "escaped-name", r"percent-encoded twice\. \(route/unknown\)",
+        "its address would decode a second time, so two spellings of it could name two files (hub-protocol §3); it is in no "
+        "listing, and the rest of its repo is served",
+        "gateway",
+    ),
+    Expected(
         LIMIT, "datasets*", "hosts", r"asked datasets-server\.\S+, s3\.amazonaws\.com:443$",
         "it asks a datasets server under the endpoint's host name, and counts downloads at S3; where both are blocked it "
         "loads all the same (hub-protocol §1, 37)",

@@ -56,9 +56,20 @@ def render(
         case Refused():
             advice = f" {XET_ADVICE}" if _is_xet(request) and "HF_HUB_DISABLE_XET" not in refusal.message else ""
             line = f"{_coded(refusal.message, refusal.code)}{advice}"
-            return _error(refusal.status, line + see(explaining.link("", refusal.code)))
+            return _error(
+                refusal.status, line + see(explaining.link("", refusal.code)), _unnamed(request, method, refusal)
+            )
         case _:
             assert_never(refusal)
+
+
+def _unnamed(request: HubRequest | None, method: str, refusal: Refused) -> tuple[tuple[str, str], ...]:
+    """Clients ask HEAD for files only, and take a 404 without a code for a broken connection (hub-protocol §8.1).
+
+    What no route names is in no listing either, so it is absent. Without a commit, clients do not remember that.
+    """
+    is_file = request is None and method == "HEAD" and refusal.status == 404
+    return (("X-Error-Code", ERROR_CODES["entry"]),) if is_file else ()
 
 
 def _coded(message: str, code: str) -> str:

@@ -360,6 +360,15 @@ def test_the_hubs_trouble_is_never_an_absence(timeout, status):
     assert "X-Error-Code" not in headers
 
 
+def test_a_file_that_no_route_names_is_absent_in_words_that_clients_show():
+    """huggingface_hub takes a 404 to its HEAD without a code for a broken connection, and hides our words."""
+    rendering, headers = refuse(None, "HEAD", Refused(404, "route/unknown", "percent-encoded twice"))
+    assert (rendering.status, headers["X-Error-Code"]) == (404, "EntryNotFound")
+    assert "percent-encoded twice" in headers["X-Error-Message"]
+    assert not {"X-Repo-Commit", "ETag"} & set(headers)
+    assert "X-Error-Code" not in refuse(None, "HEAD", Refused(400, "route/malformed", "no HTTP"))[1]
+
+
 def test_a_refused_route_keeps_its_status():
     rendering, headers = refuse(None, "GET", Refused(404, "route/unknown", "no such path"))
     assert (rendering.status, headers["Content-Type"]) == (404, "application/json; charset=utf-8")
