@@ -77,7 +77,7 @@ def test_a_driver_sees_only_its_own_settings(monkeypatch):
 
 
 def test_an_expected_failure_needs_the_words_that_prove_it():
-    line = next(line for line in _ALL if line.result == REFUSED)
+    line = next(line for line in _ALL if line.feature == "revision-pull")
     told = Cell(FAIL, "BLOCKED by gateway policy: … Rule provenance/pull-request; …")
     assert explained(told, "hub-2", "revision-pull", "gateway") == Cell(REFUSED, told.detail, line.why)
     other = Cell(FAIL, "check your connection")
