@@ -91,7 +91,11 @@ class Delivery:
             if blob is None and granted.inert_in_part and not _covering(granted.spans, span):
                 fill = self._fills.start(granted.artifact, granted.access)
                 if await fill.bind(granted.spans):
-                    yield OpenPart(granted, span, fill, self._upstream, self._judged_bytes, self._reads)
+                    fill.parts += 1
+                    try:
+                        yield OpenPart(granted, span, fill, self._upstream, self._judged_bytes, self._reads)
+                    finally:
+                        fill.parts -= 1
                     return
         async with self.open(granted, span, whole=False) as opened:
             yield opened

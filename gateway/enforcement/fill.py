@@ -66,6 +66,7 @@ class Fill:
         self._begun_s: float | None = None
         self.release = Release(artifact.path, self.size_bytes, self._equals, promised)
         self.takers = Takers()
+        self.parts = 0  # ranges that are being read of it now
         self._from_start = False  # the hub ignores ranges: a resumed transfer skips what is here
         self._waiters: list[asyncio.Future[None]] = []
 

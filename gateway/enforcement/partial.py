@@ -22,6 +22,7 @@ from gateway.ports import Upstream
 # text of any kind (a script is text), JSON (a configuration names code), archives, pickles, all that is unknown.
 INERT_IN_PART = frozenset({"safetensors", "gguf", "parquet", "arrow", "csv", "image", "audio", "video"})
 AT_ONCE_BYTES = 8 * 1024 * 1024  # a range up to this size is wanted now; a longer one is a download, which can wait
+AT_ONCE_PARTS = 8  # and so are more ranges of one file than this at a time
 PIECE_BYTES = 2 * 1024 * 1024
 SIGN_BYTES = 64 * 1024  # what a longer one gets every `SOON_S`, so that its client does not give up
 SOON_S = 4.0  # what the fill brings within that time is waited for
@@ -99,10 +100,14 @@ class OpenPart:
             (s for s in self.granted.spans if s.start <= position < s.end and s.end - s.start <= AT_ONCE_BYTES), None
         )
 
+    def _is_wanted_now(self) -> bool:
+        """A few short ranges are somebody who reads; long ones, or many at once, are a download in parts."""
+        return self.span.length <= AT_ONCE_BYTES and self.fill.parts <= AT_ONCE_PARTS
+
     async def _comes_soon(self, position: int) -> bool:
         """Wait a little for the fill, unless it is known to be far; does it have bytes from `position` on now?"""
         patience_s = SOON_S
-        if self.span.length <= AT_ONCE_BYTES:
+        if self._is_wanted_now():
             if (due_s := self.fill.due_in_s(position)) > SOON_S:
                 return False
             patience_s = min(SOON_S, due_s + 0.5)
@@ -115,7 +120,7 @@ class OpenPart:
 
     async def _of_hub(self, position: int, tail: int) -> bytes | None:
         """The next bytes straight from the hub; None where the fill is so near its end that they must wait for it."""
-        most = PIECE_BYTES if self.span.length <= AT_ONCE_BYTES else SIGN_BYTES
+        most = PIECE_BYTES if self._is_wanted_now() else SIGN_BYTES
         ends = (span.start for span in self.granted.spans if span.start > position)
         end = min(self.span.end, tail, position + most, *ends)
         async with self.reads:

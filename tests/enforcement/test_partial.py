@@ -112,6 +112,14 @@ async def test_a_long_range_gets_a_sign_of_life(bench):
     assert await opened.next(20 * MIB) == bench.content(bench.artifact).read(20 * MIB, SIGN_BYTES)
 
 
+async def test_so_do_many_short_ones_at_once(bench):
+    await asyncio.sleep(1.0)
+    bench.fill.parts = 9
+    assert len(await part(bench, 30 * MIB, 33 * MIB).next(30 * MIB)) == SIGN_BYTES
+    bench.fill.parts = 8
+    assert len(await part(bench, 31 * MIB, 34 * MIB).next(31 * MIB)) == PIECE_BYTES
+
+
 async def test_the_tail_is_left_out_and_waited_for(bench):
     await asyncio.sleep(1.0)
     opened = part(bench, SIZE - TAIL - 10, SIZE)
