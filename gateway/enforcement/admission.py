@@ -129,6 +129,8 @@ class Admission:
         decided = await self._deciding.revision(context, request.action, known)
         commit = known.snapshot.revision.commit
         if (refusal := refused_revision(decided.decision, commit)) is not None:
+            if isinstance(refusal, Absence):
+                await self._resolving.as_if_unknown(request.repo, request.ref)
             return Answer(refusal, (decided,))
         match request.kind:
             case RequestKind.OBJECT if request.path:
@@ -194,6 +196,8 @@ class Admission:
         """How long this very request may be answered from memory: the ref's time, and every decision's."""
         if not answer.decided or (isinstance(answer.result, GrantedListing) and answer.result.payload is not None):
             return 0.0  # what was forwarded is remembered by `Forwarding` alone
+        if isinstance(answer.result, Absence) and answer.result.what == "repo":
+            return 0.0  # it hangs on the hub, as every absence does (Resolving.as_if_unknown)
         lifetime = COMMIT_TTL_S if _COMMIT.fullmatch(request.ref) else self._resolving.ref_ttl_s
         lifetime = min(lifetime, self._resolving.facts_ttl_s)
         now: datetime = self._clock.now()

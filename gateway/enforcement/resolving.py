@@ -95,9 +95,12 @@ class Resolving:
         self.facts_ttl_s = facts_ttl_s
         self.ref_ttl_s = ref_ttl_s
         self._refs: TTLCache[tuple[Repo, str], Resolved] = TTLCache(50_000, ref_ttl_s, time.monotonic)
+        absent_ttl_s = min(ref_ttl_s, 10.0)
         self._absent: TTLCache[tuple[Repo, str], UpstreamNotFound | UpstreamRefused] = TTLCache(
-            10_000, min(ref_ttl_s, 10.0), time.monotonic
+            10_000, absent_ttl_s, time.monotonic
         )
+        # Asked for on behalf of those who may not know of them; as long as an absence is remembered.
+        self._kept_from: TTLCache[tuple[Repo, str], bool] = TTLCache(10_000, absent_ttl_s, time.monotonic)
         # Repos that vanished or shut since some of their commits were seen, and when (Unix seconds).
         self._doubted: TTLCache[Repo, float] = TTLCache(10_000, facts_ttl_s, time.monotonic)
         self._snapshots: TLRUCache[tuple[Repo, str, Resolved], Known] = TLRUCache(
@@ -112,6 +115,20 @@ class Resolving:
         if (absent := self._absent.get(key)) is not None:
             raise absent.with_traceback(None)
         return await self._flights.do(("ref", key), lambda: self._resolve(repo, ref))
+
+    async def as_if_unknown(self, repo: Repo, ref: str) -> None:
+        """Ask of a repo that is kept from the one who asks as of one that nobody ever saw: as often, and in the same
+        trouble. Else what is remembered of it would tell, while the hub is down, that it is there (P7).
+
+        Raises UpstreamError for the hub's trouble alone."""
+        key = (repo, ref)
+        if key in self._kept_from or key in self._absent:
+            return
+        try:
+            await self._flights.do(("ask-ref", repo, ref), lambda: self._ask_ref(repo, ref, self._refs.get(key)))
+        except (UpstreamNotFound, UpstreamRefused):
+            return
+        self._kept_from[key] = True
 
     def forget(self, repo: Repo, ref: str) -> None:
         """Ask the hub again where the ref points, when it is wanted next."""

@@ -214,3 +214,25 @@ async def test_ten_thousand_absent_names_are_remembered_briefly_and_bounded(benc
     assert bench.hub.asked["resolve"] == asked
     assert max(held.currsize for held in vars(resolving).values() if hasattr(held, "currsize")) <= 10_000
     assert not bench.facts.values
+
+
+async def test_of_a_repo_that_is_kept_from_somebody_the_hub_is_asked_as_of_one_nobody_ever_saw(bench):
+    resolving = bench.resolving()
+    await resolving.resolve(REPO, "main")
+    for _ in range(3):
+        await resolving.as_if_unknown(REPO, "main")
+    assert bench.hub.asked["resolve"] == 2, "once, and believed as an absence is"
+    bench.hub.is_up = False
+    await resolving.as_if_unknown(REPO, "main")
+    for fresh in (bench.resolving(), bench.resolving()):
+        assert (await fresh.resolve(REPO, "main")).commit == bench.commit, "what is kept serves who may have it"
+        with pytest.raises(UpstreamUnavailable):
+            await fresh.as_if_unknown(REPO, "main")
+
+
+async def test_of_a_repo_that_went_meanwhile_there_is_no_more_to_say(bench):
+    resolving = bench.resolving()
+    gone = Repo("huggingface", RepoType.MODEL, "corp/gone")
+    for _ in range(3):
+        await resolving.as_if_unknown(gone, "main")
+    assert bench.hub.asked["resolve"] == 1
