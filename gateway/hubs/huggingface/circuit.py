@@ -64,7 +64,7 @@ class Circuits:
         """An answer below 500 ends every doubt."""
         known = self._hosts.pop(host, None)
         if known is not None and known.is_open:
-            _log.warning("upstream.circuit", host=host, state="closed")
+            _log.warning("circuit.changed", host=host, state="closed")
 
     def failed(self, host: str, subject: str, cause: str, *, is_timeout: bool = False) -> bool:
         """Count a failure; True where it opened the breaker: then somebody must probe. `subject` is whose namespace may
@@ -82,7 +82,7 @@ class Circuits:
             return False
         known.is_open, known.cause, known.is_timeout = True, cause, is_timeout
         known.next_probe_s = now_s + known.pause_s
-        _log.warning("upstream.circuit", host=host, state="open", cause=cause)
+        _log.warning("circuit.changed", host=host, state="open", cause=cause)
         return True
 
     def pause_s(self, host: str) -> float:
