@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -65,6 +66,8 @@ def _run(args: argparse.Namespace) -> int:
                 where = f"{outcome.client.name:14} {outcome.endpoint.kind:8} {name:20}"
                 print(f"{where} {cell.result:8} {cell.detail if cell.result != 'PASS' else ''}", flush=True)
 
+    # Clients of the test hub are cut off on purpose; it need not tell.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     with _chosen_endpoints(args) as places:
         outcomes = run_all(chosen(args.client), places, args.feature, tell)
     found = report.matrix(outcomes)
