@@ -29,6 +29,7 @@ from gateway.enforcement.delivery import Delivery, OpenFile
 from gateway.enforcement.recording import Recording
 from gateway.http.files import CLIENT_WAIT_S, LEAST_WAIT_S, NOT_HERE, Files
 from gateway.http.metrics import Metrics
+from gateway.http.places import Place, Places
 from gateway.http.stream import cut
 from gateway.ports import Words
 
@@ -45,7 +46,7 @@ _log = structlog.get_logger("hold")
 
 @dataclass(frozen=True, slots=True)
 class HoldLimits:
-    """`hold_s`: the longest hold, 0 for none; `clients`: how many at once; `pace_s` between two bytes."""
+    """`hold_s`: the longest hold, 0 for none; `clients`: how many at once (Places); `pace_s` between two bytes."""
 
     hold_s: float = HOLD_S
     clients: int = MOST_CLIENTS
@@ -66,6 +67,7 @@ class _Held:
     artifact: Artifact
     beginning: Beginning
     response: web.StreamResponse
+    place: Place
     sent_bytes: int = 0
 
 
@@ -91,7 +93,7 @@ class Holding:
         self._recording = recording
         self._metrics = metrics
         self._limits = limits or HoldLimits()
-        self._held = 0
+        self.places = Places(self._limits.clients)
         self._stopping = asyncio.Event()
         self._background = Background()
 
@@ -108,7 +110,8 @@ class Holding:
         artifact = pending.artifact
         if artifact is None or not self._may_hold(request, context, asked, pending):
             return None
-        self._held += 1
+        if (place := self.places.take(context)) is None:
+            return None
         try:
             beginning = await self._beginning(context, artifact, pending.access)
             if beginning is None:
@@ -122,10 +125,10 @@ class Holding:
             response.headers[hdrs.SERVER] = "model-gateway"
             response.content_length = artifact.entry.size_bytes
             await response.prepare(request)
-            await self._hold(_Held(request, context, asked, artifact, beginning, response))
+            await self._hold(_Held(request, context, asked, artifact, beginning, response, place))
             return response
         finally:
-            self._held -= 1
+            place.free()
 
     async def patient(
         self,
@@ -148,10 +151,9 @@ class Holding:
             return held
 
     def _may_hold(self, request: web.BaseRequest, context: RequestContext, asked: HubRequest, pending: Pending) -> bool:
-        """Only a whole-file GET whose judging is under way, and only so many."""
+        """Only a whole-file GET whose judging is under way."""
         return (
             self._limits.hold_s > 0
-            and self._held < self._limits.clients
             and not self._stopping.is_set()
             and pending.code == UNDER_WAY
             and context.method == "GET"
@@ -176,6 +178,7 @@ class Holding:
             except (_Ended, GatewayError, ConnectionError, TimeoutError) as error:
                 await self._cut(held, _why(error))
                 return
+            held.place.free()  # from here on it is a delivery like any other, however slow its client
             await self._files.carry_on(held.request, held.context, granted, opened, held.response, held.sent_bytes)
 
     async def _trickled(self, held: _Held, stack: AsyncExitStack) -> tuple[GrantedFile, OpenFile]:

@@ -239,7 +239,7 @@ def test_text_code_tar_and_pickles_are_never_trickled(path, runs):
 
 
 def test_only_so_many_are_held_and_none_where_it_is_switched_off(sim, launch):
-    few = launch(sim, config=QUICK + "[hold]\nclients = 2\n")
+    few = launch(sim, config=QUICK + "[hold]\nclients = 8\n")  # of which one asker has two
     off = launch(sim, state=few.state.parent / "off", config=QUICK + "[hold]\nlongest_s = 0\n")
     fault = stalled(sim, "hold/many")
 
@@ -294,7 +294,7 @@ def test_a_stop_ends_a_hold(sim, launch):
 
 def test_two_hundred_held_clients_cost_little_memory(sim, launch):
     sim.edit(lambda world: add_repo(world, "hold/crowd", {BIN: checkpoint(1018)}))
-    gate = launch(sim, config=QUICK)
+    gate = launch(sim, config=QUICK + "[hold]\nclients = 1000\n")  # all of them are one asker here
     server = psutil.Process(gate.process.pid)
     fault = stalled(sim, "hold/crowd")
     first = Download(gate.url, url_of("hold/crowd", BIN))

@@ -203,7 +203,7 @@ async def test_who_comes_back_a_thousand_times_gets_the_same_bytes(bench, served
     }
     assert all(CHECKPOINT.startswith(piece) for piece in got)
     assert max(map(len, got)) <= MOST_BYTES
-    assert here.holding._held <= 256
+    assert here.holding.places.taken <= 256
 
 
 async def test_the_time_of_a_hold_is_bounded(bench, served, session):
@@ -293,6 +293,28 @@ async def test_so_many_and_no_more_and_a_place_is_free_again(bench, served, sess
         assert answer.status == 200
 
 
+async def test_who_takes_the_rest_slowly_keeps_no_place(bench, served, session):
+    here = await served(clients=1)
+    stall = bench.sim.faults.add(Fault(path="*/*", host="cdn", stall_at=MIB, stall_gate=Gate()))
+    here.admission.results = [bench.granted(here.artifact)]
+    here.admission.gate.set()
+    async with session.get(here.url) as answer:
+        first = await answer.content.readexactly(MOST_BYTES + 1)
+        assert here.holding.places.taken == 0
+        stall.stall_gate.open()
+        assert first + await answer.read() == CHECKPOINT
+
+
+async def test_one_client_does_not_have_all_the_places(bench, served, session):
+    here = await served(clients=8)
+    here.admission.results = [DENIED]
+    answers = [await session.get(here.url) for _ in range(8)]
+    assert [answer.status for answer in answers] == [200] * 2 + [429] * 6
+    here.admission.gate.set()
+    for answer in answers:
+        answer.close()
+
+
 async def test_switched_off(bench, served, session):
     here = await served(hold_s=0)
     async with session.get(here.url) as answer:
@@ -315,7 +337,7 @@ async def test_a_client_that_leaves_is_recorded_and_frees_its_place(bench, serve
         answer.close()
     await here.ended.wait()
     assert of_hold(bench)[1][2] == "hold cut: the client left"
-    assert here.holding._held == 0
+    assert here.holding.places.taken == 0
 
 
 async def test_a_stop_ends_every_hold_and_begins_no_more(bench, served, session):
