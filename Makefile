@@ -46,7 +46,7 @@ tools: ## the pinned opa into .tools/bin; as root git-lfs, aria2, wget, node, ch
 
 clients: $(VENV)/dev.stamp $(CLIENTS:%=.venvs/%.stamp) ## the client libraries that the tests run, each in an environment of its own
 
-conformance: clients tools ## run every client and write docs/conformance.md
+conformance: clients tools ## run every client and write docs/conformance.md and docs/refusals.md
 	$(BIN)/python -m conformance.refusals --write
 	$(BIN)/python -m conformance run --write
 

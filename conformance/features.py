@@ -112,7 +112,12 @@ _ALL = (
     Feature("lfs-pull", "`git lfs pull` of pointers, by `lfs.url`", gateway_only=True),
     Feature("replay", "its requests for a model's weights: every answer holds what it needs"),
     Feature("replay-gguf", "its requests for a GGUF file: every answer holds what it needs", ("gguf",)),
-    Feature("replay-denied", "its requests for a denied file: the reason where it can show one", ("denied",), gateway_only=True),
+    Feature(
+        "replay-denied",
+        "its requests for a denied file: the reason where it can show one",
+        ("denied",),
+        gateway_only=True,
+    ),
     Feature("js-config", "`AutoConfig.from_pretrained`"),
     Feature("js-tokenizer", "`AutoTokenizer.from_pretrained`"),
     Feature("js-weights", "`AutoModel.from_pretrained`, an ONNX file", ("onnx",)),
