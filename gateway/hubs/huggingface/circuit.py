@@ -23,7 +23,7 @@ MOST_PROBE_S: Final = 5.0
 WINDOW_S: Final = 60.0
 SUBJECTS: Final = 3
 MOST_HOSTS: Final = 256
-_WORDS: Final = frozenset({"api", "resolve-cache", *(kind.api for kind in RepoType)})
+_WORDS: Final = frozenset({"api", "v2", "resolve-cache", *(kind.api for kind in RepoType)})
 _log = structlog.get_logger("circuit")
 
 
@@ -111,9 +111,10 @@ def host_of(url: URL) -> str:
 
 
 def subject_of(url: URL, *, is_own: bool) -> str:
-    """Whose fault an answer may be: on the hub a namespace, on a download host the folder that holds a repo's bytes."""
+    """Whose fault an answer may be: on the hub a namespace, or all searches together (a client chooses what is asked);
+    on a download host the folder that holds a repo's bytes."""
     parts = url.raw_path.strip("/").split("/")
     if not is_own:
         return "/".join(parts[:-1])
     names = [part for part in parts if part not in _WORDS]
-    return names[0] if names else parts[-1]
+    return names[0] if names else "search"

@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
+from yarl import URL
 
-from gateway.domain.artifact import Artifact, FileEntry, Span
+from gateway.domain.artifact import Artifact, FileEntry, RepoType, Span
 from gateway.domain.errors import GatewayError, UpstreamNotFound, UpstreamUnavailable
-from gateway.hubs.huggingface.circuit import FIRST_PROBE_S, MOST_HOSTS, MOST_PROBE_S, WINDOW_S, Circuits
+from gateway.hubs.huggingface.circuit import FIRST_PROBE_S, MOST_HOSTS, MOST_PROBE_S, WINDOW_S, Circuits, subject_of
 from gateway.simulator import Fault, Gate
 from tests.hubs.huggingface.hub_world import Waits, model
 
@@ -140,6 +141,31 @@ async def test_an_odd_namespace_of_a_client_stops_nobody_else(start, sim, world,
                     await question
     assert not upstream.circuits()
     assert (await upstream.resolve(model(), "")).commit
+
+
+async def test_odd_questions_to_the_index_stop_nobody_else(start, sim):
+    """The parameters of a search are a client's: what the hub makes of them says nothing of its repos."""
+    upstream = await start()
+    for kind in RepoType:
+        sim.faults.add(Fault(f"/api/{kind.api}?*", status=500, body=b"x"))
+    for _ in range(5):
+        for kind in RepoType:
+            with pytest.raises(UpstreamUnavailable):
+                await upstream.search(kind, {"search": ("odd",)})
+    assert not upstream.circuits()
+    assert (await upstream.resolve(model(), "")).commit
+
+
+@pytest.mark.parametrize(
+    ("path", "subject"),
+    [
+        ("/api/models", "search"), ("/api/datasets", "search"), ("/api/spaces", "search"),
+        ("/api/models/org/name/tree/main", "org"), ("/datasets/org/name/resolve/main/x", "org"),
+        ("/v2/org/name/manifests/latest", "org"), ("/api/models/gpt2", "gpt2"),
+    ],
+)  # fmt: skip
+def test_whose_fault_an_answer_may_be(path, subject):
+    assert subject_of(URL(f"https://huggingface.co{path}"), is_own=True) == subject
 
 
 async def test_a_storm_of_absent_names_opens_nothing(start):
