@@ -100,8 +100,11 @@ class Fills:
 
     def _keep_owed(self, key: str, fill: Fill) -> None:
         """What clients had from the hub directly stays owed a comparison where the fill ended before it."""
-        if fill.blob is None and not isinstance(fill.error, IntegrityError) and fill.release.promised:
-            self._owed[key] = fill.release.promised
+        if fill.blob is not None:
+            return
+        owed = fill.release.owed()
+        if owed and not isinstance(fill.error, IntegrityError):
+            self._owed[key] = owed
 
 
 class _Turns:

@@ -40,6 +40,11 @@ class Release:
         """What clients had from the hub directly and the fill has not reached: still owed a comparison."""
         return tuple(self._promised)
 
+    def owed(self) -> tuple[JudgedSpan, ...]:
+        """The fill is over before its end: what it owes is for the next one, and nothing more is promised here."""
+        self.sealed = True
+        return self.promised
+
     async def bind(self, spans: Iterable[JudgedSpan]) -> None:
         """Hold these spans until they prove equal to what was judged. Raises IntegrityError where they differ."""
         known = {*self._pending, *self._proven}

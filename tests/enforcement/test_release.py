@@ -85,3 +85,12 @@ async def test_what_an_earlier_fill_owed_is_compared():
     rule = release([span(100, 200, b"other" * 100)])
     with pytest.raises(IntegrityError):
         await rule.advance(200)
+
+
+async def test_once_the_fill_is_over_nothing_more_is_promised():
+    """Whoever read of the hub meanwhile must not have bytes that no fill will compare."""
+    rule = release()
+    assert await rule.promise(5000, DATA[5000:6000])
+    assert rule.owed() == (span(5000, 6000),)
+    assert not await rule.promise(7000, DATA[7000:8000])
+    assert rule.promised == (span(5000, 6000),)
