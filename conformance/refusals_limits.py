@@ -51,7 +51,6 @@ LIMITS = (
     Limit(CACHED, _OWN_COPY, "diffusers", scenarios="gated", caches=WARM),
     Limit(CACHED, _OWN_COPY, "transformers-5", scenarios="gated", caches=WARM),
     Limit(CACHED, "after any error datasets uses the copy that it prepared earlier, and says so in its log", "datasets", caches=WARM),
-    Limit(MUTE, "git-lfs waits by itself when it is told to (429), and shows no words of that", "git-lfs", scenarios="engine-down*"),
 )  # fmt: skip
 
 

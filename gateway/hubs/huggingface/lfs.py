@@ -18,7 +18,7 @@ from gateway.domain.artifact import Artifact
 from gateway.domain.errors import UnroutableRequest
 from gateway.domain.explaining import UNEXPLAINED, Explaining
 from gateway.domain.objects import JudgedObject
-from gateway.domain.outcome import Refusal
+from gateway.domain.outcome import Pending, Refusal
 from gateway.domain.request import HubRequest
 from gateway.hubs.huggingface.names import check_ref
 from gateway.hubs.huggingface.plain import Plain, plainly
@@ -28,6 +28,7 @@ MAX_BODY_BYTES: Final = 256 * 1024
 MAX_OBJECTS: Final = 1000
 MAX_DEPTH: Final = 8
 MEDIA_TYPE: Final = "application/vnd.git-lfs+json"
+_OUTAGES: Final = ("pdp/", "ledger/", "store/")  # the gateway's own, whichever part
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MAX_SIZE: Final = 1 << 53
 
@@ -134,8 +135,14 @@ def href(public_url: str, artifact: Artifact) -> str:
 
 
 def refusal(_request: HubRequest, refused: Refusal, explaining: Explaining = UNEXPLAINED) -> Rendering:
-    """The refusal of a whole batch, or of a route of git-lfs that is not served."""
+    """The refusal of a whole batch, or of a route of git-lfs that is not served.
+
+    git-lfs waits by itself on a 429, and shows none of its words in the end. That is right for what passes within its
+    patience; an outage of the gateway is told at once, by the status whose words it prints (hub-protocol §2, §7.1).
+    """
     plain = plainly(refused, explaining)
+    if isinstance(refused, Pending) and refused.code.startswith(_OUTAGES):
+        return _json(403, {"message": plain.line}, Plain(403, plain.line))
     return _json(plain.status, {"message": plain.line}, plain)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.artifact import Artifact, FileEntry, Repo, RepoType
 from gateway.domain.decision import DecisionScope, Effect, Reason
+from gateway.domain.explaining import Explaining
 from gateway.domain.objects import JudgedObject
 from gateway.domain.outcome import Absence, Denial, Pending, Refused
 from gateway.domain.request import HubRequest, RequestKind
@@ -202,3 +203,14 @@ def test_a_whole_batch_is_refused_in_a_message():
     assert json.loads(rendering.body) == {"message": "read-only (route/read-only)."}
     waits = lfs.refusal(request, Pending("scan/under-way", "being judged", 5))
     assert (waits.status, dict(waits.headers)["Retry-After"]) == (429, "5")
+
+
+@pytest.mark.parametrize("code", ["pdp/unavailable", "ledger/unwritable", "store/full"])
+def test_an_outage_is_told_at_once_in_a_status_whose_words_git_lfs_prints(code):
+    request = HubRequest(RequestKind.LFS_BATCH, MODEL)
+    rendering = lfs.refusal(request, Pending(code, "out of order", 5), Explaining("https://gate.example"))
+    assert rendering.status == 403
+    assert "Retry-After" not in dict(rendering.headers)
+    message = json.loads(rendering.body)["message"]
+    assert message.startswith(f"Not yet: out of order ({code}). Try again in 5 s.")
+    assert f"https://gate.example/-/reasons/{code}" in message
