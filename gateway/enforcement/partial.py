@@ -85,7 +85,7 @@ class OpenPart:
             if (judged := self._judged_at(position)) is not None:
                 wanted = Span(position, min(self.span.end, judged.end))
                 return await self.judged(self.granted, wanted, [judged])
-            if position >= tail:
+            if position >= tail or self._is_judged(position):
                 await self.fill.wait_released(position, self.granted.spans)
             elif not await self._comes_soon(position) and (piece := await self._of_hub(position, tail)) is not None:
                 return piece
@@ -99,6 +99,10 @@ class OpenPart:
         return next(
             (s for s in self.granted.spans if s.start <= position < s.end and s.end - s.start <= AT_ONCE_BYTES), None
         )
+
+    def _is_judged(self, position: int) -> bool:
+        """Bytes of a judged span leave proven or not at all; one too large to be read again waits for the fill."""
+        return any(span.start <= position < span.end for span in self.granted.spans)
 
     def _is_wanted_now(self) -> bool:
         """A few short ranges are somebody who reads; long ones, or many at once, are a download in parts."""

@@ -1,13 +1,15 @@
 """Ranges of a running fill: which formats, and where each piece comes from."""
 
 import asyncio
+import dataclasses
 import os
+from hashlib import sha256
 
 import pytest
 
 from gateway.domain.artifact import Span
 from gateway.domain.errors import IntegrityError, UpstreamError
-from gateway.domain.evidence import Coverage, Finding, FindingClass, ScanReport, Severity, Surface
+from gateway.domain.evidence import Coverage, Finding, FindingClass, JudgedSpan, ScanReport, Severity, Surface
 from gateway.enforcement.delivery import OpenFile
 from gateway.enforcement.partial import (
     AT_ONCE_BYTES,
@@ -149,6 +151,24 @@ async def test_bytes_that_differ_from_what_a_client_had_end_the_fill(bench):
         await opened.next(30 * MIB + 50)
 
 
+async def test_a_large_judged_span_never_comes_from_the_hub_unproven(bench):
+    """A header of more than 8 MiB was judged as one span: what of it leaves are the bytes that were judged."""
+    bench.fill._begun_s -= 3600  # so slow that nothing of it comes soon
+    start, end = 20 * MIB, 20 * MIB + AT_ONCE_BYTES + MIB
+    judged = JudgedSpan(start, end, sha256(bench.content(bench.artifact).read(start, end - start)).hexdigest())
+    lie = bench.sim.faults.add(Fault(path="*/*", host="cdn", corrupt_at=start + MIB))
+    opened = part(bench, start + MIB, start + MIB + 100)
+    opened.granted = dataclasses.replace(opened.granted, spans=(judged,))
+    assert await bench.fill.bind([judged])
+    waiting = asyncio.ensure_future(opened.next(start + MIB))
+    await asyncio.wait({waiting}, timeout=1.0)
+    assert not waiting.done()
+    assert not ranges(bench)
+    bench.sim.faults.remove(lie)
+    bench.stall.stall_gate.open()
+    assert await waiting == Staged(start + MIB + 100)
+
+
 async def test_trouble_of_the_hub_is_raised(bench):
     await asyncio.sleep(1.0)
     bench.sim.faults.add(Fault(path="*/*", method="GET", status=404, body=b""))
@@ -157,8 +177,6 @@ async def test_trouble_of_the_hub_is_raised(bench):
 
 
 async def test_a_committed_file_is_no_part(bench):
-    import dataclasses
-
     granted = dataclasses.replace(bench.granted(bench.artifact), inert_in_part=True)
     async with bench.delivery.open_range(granted, Span(5, 10)) as opened:
         assert isinstance(opened, OpenPart)
