@@ -33,6 +33,9 @@ _CODE = "py pyw pyi pyc sh bash zsh ps1 bat cmd js mjs ts lua rb pl php r c cc c
 _TEXT = "json jsonl ndjson ipynb yaml yml toml ini cfg conf xml html htm svg md txt text rst csv tsv log vocab merges"
 _ACTS = "jinja jinja2 j2 tar tgz gz bz2 xz zst lz4 pkl pickle joblib dill npy jar whl"
 _NEVER = frozenset(f".{suffix}" for suffix in f"{_CODE} {_TEXT} {_ACTS}".split())
+# How files of these formats are called. Another name is one under which somebody else may take the bytes for his.
+_FORMATS = "bin pt pt2 ptl pth ckpt zip npz keras h5 hdf hdf5 parquet pq arrow feather ipc gguf safetensors"
+_SEALED = frozenset(f".{suffix}" for suffix in _FORMATS.split())
 _ACTING = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD"})
 _MOST_HEADER_BYTES = 100_000_000  # of a safetensors file (its specification)
 _MOST_COUNT = 1 << 24  # tensors, or metadata entries, of a GGUF file
@@ -49,21 +52,37 @@ class Beginning:
 def may_trickle(path: str, head: bytes) -> bool:
     """May these first bytes of the file `path` leave before it is judged? Pure; what is not known is no."""
     name = path.rsplit("/", 1)[-1].lower()
-    if _NEVER & set(PurePosixPath(name).suffixes) or "." not in name:
+    suffixes = PurePosixPath(name).suffixes
+    if _NEVER & set(suffixes) or not suffixes or suffixes[-1] not in _SEALED:
         return False
     return _begins_sealed(head) and not _is_tar(head) and not _acts_as_pickle(head)
 
 
 def _begins_sealed(head: bytes) -> bool:
     """Is it one of the formats that are of no use without what follows?"""
-    if head.startswith((b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"ARROW1\x00\x00")):
+    if head.startswith((b"\x89HDF\r\n\x1a\n", b"ARROW1\x00\x00")):
         return True
+    if head.startswith(b"PK\x03\x04"):
+        return _begins_entry(head)
     if head.startswith(b"PAR1"):
         return any(byte < 0x09 or 0x0D < byte < 0x20 for byte in head[4:16])  # a Thrift header, no text
     if head.startswith(b"GGUF"):
         counts = (int.from_bytes(head[at : at + 8], "little") for at in (8, 16))
         return head[4:8] in {b"\x02\0\0\0", b"\x03\0\0\0"} and all(count < _MOST_COUNT for count in counts)
-    return 2 <= int.from_bytes(head[:8], "little") < _MOST_HEADER_BYTES and head[8:9] == b"{"
+    length = int.from_bytes(head[:8], "little")
+    # A line of its own in the table would be one to a shell; JSON needs none, and writers make none.
+    return 2 <= length < _MOST_HEADER_BYTES and head[8:9] == b"{" and not _has_control(head[8 : 8 + length])
+
+
+def _begins_entry(head: bytes) -> bool:
+    """Is it the first entry of a zip, stored or deflated, under a name that is one line (APPNOTE 4.3.7)?"""
+    method, length = (int.from_bytes(head[at : at + 2], "little") for at in (8, 26))
+    name = head[30 : 30 + length]
+    return method in {0, 8} and 0 < length == len(name) and not _has_control(name)
+
+
+def _has_control(text: bytes) -> bool:
+    return any(byte < 0x20 or byte == 0x7F for byte in text)
 
 
 def _is_tar(head: bytes) -> bool:

@@ -36,11 +36,23 @@ def a_tar(name):
     return buffer.getvalue()[:MOST_BYTES]
 
 
+def zip_entry(name, method=0):
+    """The header of a zip's first entry; every field but the two lengths is whatever its maker likes."""
+    return (
+        b"PK\x03\x04\n\0\0\0"
+        + method.to_bytes(2, "little")
+        + b"\n" * 16
+        + len(name).to_bytes(2, "little")
+        + b"\0\0"
+        + name
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "head"),
     [
         ("pytorch_model.bin", ZIP), ("a/b.ckpt", ZIP), ("model.pt", ZIP), ("weights.npz", ZIP), ("model.keras", ZIP),
-        ("model-v1.2.gguf", GGUF), ("model.safetensors", TENSORS), ("model.h5", b"\x89HDF\r\n\x1a\n".ljust(MOST_BYTES, b"\0")),
+        ("x.bin", zip_entry(b"archive/data.pkl").ljust(MOST_BYTES, b"\0")), ("model-v1.2.gguf", GGUF), ("model.safetensors", TENSORS), ("model.h5", b"\x89HDF\r\n\x1a\n".ljust(MOST_BYTES, b"\0")),
         ("t.parquet", b"PAR1\x15\x04\x15\x10".ljust(MOST_BYTES, b"\0")), ("t.arrow", b"ARROW1\0\0".ljust(MOST_BYTES, b"\0")),
     ],
 )  # fmt: skip
@@ -49,7 +61,8 @@ def test_formats_that_are_nothing_without_their_rest(path, head):
 
 
 @pytest.mark.parametrize(
-    "name", ["x.json", "x.py", "x.sh", "X.YAML", "x.tar", "x.tar.gz", "x.pkl", "x.npy", "x.txt", "x.py.bin", "x", "a.b/Makefile", ""]
+    "name", ["x.json", "x.py", "x.sh", "X.YAML", "x.tar", "x.tar.gz", "x.pkl", "x.npy", "x.txt", "x.py.bin", "x", "a.b/Makefile", "",
+     "x.command", "x.hta", "x.php5", "x.phtml", "x.xhtml", "x.template", "x.docm", "x.apk", "x.scr", "x.invented"]
 )  # fmt: skip
 def test_names_of_text_code_and_tar_are_never_trickled_whatever_they_hold(name):
     assert not may_trickle(name, ZIP)
@@ -66,7 +79,9 @@ def test_a_pickle_acts_as_it_arrives(protocol):
         b"#!/bin/sh\necho pwned\n", b"echo pwned\n" * 40, b"import os\nos.system('x')\n", b"<script>x</script>", b'{"a": 1}\n',
         b"\xef\xbb\xbfecho pwned\n", b"\x7fELF", b"MZ", b"\x1f\x8b", b"BZh9", b"7z\xbc\xaf\x27\x1c", b"\x93NUMPY\x01\0", b"", b"PK",
         b"PK\x05\x06", b"GGUF\necho pwned\n", b"GGUF\x03\0\0\0" + b"cos\nsystem\n(S'x'\ntR.", b"PAR1\necho pwned\n# and text",
-        b"ARROW1\n\necho pwned\n", b"\x89HDF\necho pwned\n",
+        b"ARROW1\n\necho pwned\n", b"\x89HDF\necho pwned\n", b"PK\x03\x04\necho pwned\n",
+        zip_entry(b"\necho pwned\n"), zip_entry(b""), zip_entry(b"n" * 600)[:MOST_BYTES], zip_entry(b"data.pkl", method=0x0A0A),
+        b"#\n\0\0\0\0\0\0{\necho pwned; }\n", b"#\n\0\0\0\0\0\0{}\necho pwned\n",
     ],
 )  # fmt: skip
 def test_what_begins_usefully_or_is_not_known_is_never_trickled(head):
