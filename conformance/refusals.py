@@ -22,7 +22,11 @@ from conformance.refusals_scenarios import BY_NAME
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m conformance.refusals", description=(__doc__ or "").strip())
+    parser = argparse.ArgumentParser(
+        prog="python -m conformance.refusals",
+        description=(__doc__ or "").strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--client", action="append", default=[], help=f"a glob, may repeat: {', '.join(a.name for a in ASKERS)}"
     )

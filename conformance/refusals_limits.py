@@ -43,7 +43,10 @@ LIMITS = (
         MUTE, "it asks for the listing first, and a hidden file stands in none", operations="filesystem", scenarios="hidden"
     ),
     Limit(CHAIN, "an error that may pass on HEAD is told as a broken connection (hub-protocol §8.1)", scenarios="hub-down"),
-    Limit(CHAIN, "an error that may pass on HEAD is told as a broken connection (hub-protocol §8.1)", scenarios="engine-down*"),
+    Limit(
+        CHAIN, "before a revision is judged nothing of it is shown, so HEAD and listing are refused too, in a form that may pass "
+        "(design §5), and the client tells that as a broken connection (hub-protocol §8.1)", scenarios="engine-down*",
+    ),
     Limit(MUTE, "0.36 retries a 5xx five times and then shows the status alone (hub-protocol §1, 10)", "hub-0.36.2", scenarios="hub-down"),
     Limit(MUTE, "0.36 retries a 5xx five times and then shows the status alone (hub-protocol §1, 10)", "transformers-4", scenarios="hub-down"),
     Limit(MUTE, "datasets keeps the first line of the broken connection and loses the rest (hub-protocol §8.2)", "datasets", scenarios="hub-down"),
