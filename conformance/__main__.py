@@ -51,9 +51,11 @@ def main() -> int:
     if unknown:
         parser.error(f"no feature is named {', '.join(unknown)}")
     try:
-        chosen(args.client)
+        clients = chosen(args.client)
     except ValueError as error:
         parser.error(str(error))
+    if args.feature and not any(set(args.feature) & set(client.features) for client in clients):
+        parser.error(f"none of these clients has the feature {', '.join(args.feature)}")
     if args.endpoint and args.write:
         parser.error("--write publishes runs of the gateway; it cannot go with --endpoint")
     return _run(args)

@@ -98,6 +98,7 @@ def test_what_was_not_run_is_an_error_in_ci(upstream, tmp_path):
     [
         (("run", "--feature", "no-such"), "no feature is named no-such"),
         (("run", "--client", "no-such"), "no client is named no-such"),
+        (("run", "--client", "curl", "--feature", "snapshot"), "none of these clients has the feature snapshot"),
         (("run", "--endpoint", "http://127.0.0.1:9", "--write"), "--write publishes runs of the gateway"),
     ],
 )

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from gateway.simulator.samples import sample_world
+from gateway.simulator.thread import SimulatorThread
 from tests.e2e.harness import CLIENTS, curl, run_client
 
 pytestmark = pytest.mark.clients
@@ -207,3 +209,19 @@ def test_curl_gets_head_range_and_conditional_answers(gateway, hub):
     assert again.stdout == b"304"
     beyond = curl("-o", "/dev/null", "-w", "%{http_code}", "-r", f"{len(whole)}-", url)
     assert beyond.stdout == b"416"
+
+
+@pytest.mark.parametrize("name", ["hub-1", "hub-2"])
+def test_a_kept_listing_that_names_xet_hashes_leads_to_words_and_no_bytes(name, home, launch):
+    """From 1.22 on a listing once fetched from the hub itself sends clients straight to the Xet token (hub-protocol §1, 20)."""
+    with SimulatorThread(sample_world()) as own:
+        gateway = launch(own)
+        listed = snapshot("demo/good-safetensors", allow_patterns="*.json")
+        assert run_client(name, own.hub_url, home, listed, HF_HUB_DISABLE_XET="1").code == 0
+        own.clear()
+        run = run_client(name, gateway.url, home, snapshot("demo/good-safetensors"))
+        assert run.code != 0
+        assert "protocol/xet-token" in top_message(run), run.err
+        assert "delete the repo's trees/ folder" in top_message(run)
+        assert not list(home.rglob("*.safetensors"))
+        assert not [r for r in own.requests if "hf_hub" in r.headers.get("user-agent", "") or "xet" in r.target]
