@@ -114,7 +114,7 @@ def _door(
         limits,
         core.admission,
         core.recording,
-        Views(files, core.dialect, core.admission, core.delivery, core.recording),
+        Views(files, core.dialect, core.admission, core.delivery, core.recording, limits),
         holding,
         ops,
         own_pages(core, identifier, limits, explaining, frozenset(settings.review.groups)),

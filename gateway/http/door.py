@@ -175,6 +175,8 @@ class Door:
             subject, note = identified.subject, identified.note
             context = replace(context, subject=subject)
             _within(self._limits.admit_subject(subject))
+            if (objects := asked.query.get("objects")) is not None:  # each of a batch is judged and recorded by itself
+                self._limits.count(subject, context.address, len(objects) - 1)
             if asked.kind in _LOCAL or (asked.repo is None and asked.kind is RequestKind.MANIFEST):
                 await self._recording.local(context, asked)
                 return _noted(_plain(self._dialect.local(asked, subject)), note)

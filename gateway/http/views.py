@@ -24,6 +24,7 @@ from gateway.enforcement.recording import Recording
 from gateway.http.files import Files
 from gateway.http.ranges import RangeNotSatisfiable, matches, parse_range, range_applies
 from gateway.hubs.huggingface import shards
+from gateway.identity.ratelimit import RateLimiter
 from gateway.ports import Dialect, Rendering
 
 WAIT_S = 9.0  # clients give up after 10 s of silence (hub-protocol §11)
@@ -56,13 +57,20 @@ class Views:
     """Answers for a `GrantedFile` by what was asked of it; bytes themselves are left to `Files`."""
 
     def __init__(
-        self, files: Files, dialect: Dialect, admission: Admission, delivery: Delivery, recording: Recording
+        self,
+        files: Files,
+        dialect: Dialect,
+        admission: Admission,
+        delivery: Delivery,
+        recording: Recording,
+        limits: RateLimiter,
     ) -> None:
         self._files = files
         self._dialect = dialect
         self._admission = admission
         self._delivery = delivery
         self._recording = recording
+        self._limits = limits
 
     async def answer(
         self,
@@ -115,6 +123,7 @@ class Views:
             raise shards.NoMetadata(f"the index is larger than {shards.MAX_INDEX_BYTES} bytes")
         index = await self._read(context, granted, Span(0, size))
         named, about = await asyncio.to_thread(shards.read_index, asked.path, index)
+        self._limits.count(context.subject, context.address, len(named))  # each is judged and recorded by itself
         found: dict[str, bytes] = {}
         left, room = iter(named.items()), _Room()
 

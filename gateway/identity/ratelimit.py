@@ -64,6 +64,11 @@ class Buckets:
         bucket.level -= 1
         return 0.0
 
+    def count(self, key: str, more: int) -> None:
+        """Count `more` requests of `key`, which was admitted: it may owe up to a burst, and then waits."""
+        if (bucket := self._buckets.get(key)) is not None:
+            bucket.level = max(-float(self._rate.burst), bucket.level - more)
+
 
 class RateLimiter:
     """Both limits at once; None switches one off. Anonymous subjects are told apart by address only."""
@@ -84,6 +89,13 @@ class RateLimiter:
         if subject.kind is SubjectKind.ANONYMOUS:
             return 0.0
         return self._admit(self._subjects, f"{subject.kind}\x1f{subject.id}")
+
+    def count(self, subject: Subject, address: str, more: int) -> None:
+        """What was admitted stands for `more` requests beside itself, in both limits."""
+        if self._addresses is not None:
+            self._addresses.count(network_of(address), more)
+        if self._subjects is not None and subject.kind is not SubjectKind.ANONYMOUS:
+            self._subjects.count(f"{subject.kind}\x1f{subject.id}", more)
 
     def _admit(self, buckets: Buckets | None, key: str) -> float:
         return 0.0 if buckets is None else buckets.admit(key, self._clock.now().timestamp())

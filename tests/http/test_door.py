@@ -35,10 +35,10 @@ async def open_door(core, **limits):
     """The gateway's own door on a free port."""
     background, metrics = Background(), Metrics()
     files = Files(core.delivery, core.recording, metrics)
-    views = Views(files, core.dialect, core.admission, core.delivery, core.recording)
+    limiter = RateLimiter(SystemClock(), subject=limits.get("subject"), address=limits.get("address"))
+    views = Views(files, core.dialect, core.admission, core.delivery, core.recording, limiter)
     holding = Holding(core.dialect, core.admission, core.beginnings, core.delivery, files, core.recording, metrics)
     identifier = CompositeIdentifier([], anonymous=AnonymousIdentifier(), how_to="ask", hub_token_is_anonymous=False)
-    limiter = RateLimiter(SystemClock(), subject=limits.get("subject"), address=limits.get("address"))
     door = Door(
         core.dialect, identifier, limiter, core.admission, core.recording, views, holding, Ops({}, metrics),
         own_pages(core, identifier, limiter, Explaining("http://gateway")), metrics, (), background,
@@ -117,6 +117,15 @@ async def test_a_limit_is_told_before_anything_is_asked(core):
         assert (await got(client, "/health"))[0] == 200, "operators are not limited"
     limited = [r for r in records(core) if any(x["rule"] == "limit/rate" for x in r.get("reasons", []))]
     assert len(limited) == 1, "the second is a repeat"
+
+
+async def test_each_object_of_a_batch_counts_as_a_request(core):
+    objects = [{"oid": f"{number:064x}", "size": 1} for number in range(1000)]
+    batch = {"operation": "download", "objects": objects}
+    async with open_door(core, address=Rate(0.001, 500)) as client:
+        first, _, _ = await got(client, "/demo/good-torch.git/info/lfs/objects/batch", "POST", json=batch)
+        assert first == 200
+        assert (await got(client, FILE))[0] == 429
 
 
 async def test_bodies_are_bounded(core):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gateway.identity.ratelimit import Rate
 from gateway.simulator import builders
 from gateway.simulator.samples import sample_world
 from gateway.simulator.thread import SimulatorThread
@@ -54,6 +55,14 @@ async def test_headers_that_are_too_large_together_are_not_gathered(core):
         assert (status, headers["X-Error-Code"]) == (404, "EntryNotFound")
         assert "together" in json.loads(body)["error"]
         assert "X-Repo-Commit" not in headers
+
+
+async def test_each_shard_of_an_index_counts_as_a_request(core):
+    target = ROUTE.format("wide", "one.safetensors.index.json")
+    async with open_door(core) as client:
+        assert (await asked(client, target))[0] == 200
+    async with open_door(core, address=Rate(0.001, 2)) as client:
+        assert [(await got(client, target))[0] for _ in range(2)] == [200, 429]
 
 
 async def test_a_file_of_another_format_has_no_headers(core):

@@ -95,3 +95,20 @@ def test_what_shares_a_bucket(address, network) -> None:
 def test_a_rate_makes_sense(per_s, burst) -> None:
     with pytest.raises(ConfigError):
         Rate(per_s, burst)
+
+
+def test_a_request_that_stands_for_many_is_counted_as_many(clock) -> None:
+    limiter = RateLimiter(clock, subject=Rate(10, 20), address=Rate(10, 40))
+    assert limiter.admit_address("10.0.0.1") + limiter.admit_subject(ADA) == 0.0
+    limiter.count(ADA, "10.0.0.1", 29)
+    assert limiter.admit_subject(ADA) == pytest.approx(1.1), "ten owed, and one to have"
+    assert limiter.admit_address("10.0.0.1") == 0.0
+    limiter.count(ANONYMOUS, "10.0.0.1", 1000)
+    assert limiter.admit_address("10.0.0.1") == pytest.approx(4.1), "never more than one burst is owed"
+    assert limiter.admit_address("10.0.0.2") == 0.0
+
+
+def test_what_is_off_counts_nothing(clock) -> None:
+    limiter = RateLimiter(clock, subject=None, address=None)
+    limiter.count(ADA, "10.0.0.1", 1000)
+    assert limiter.admit_subject(ADA) + limiter.admit_address("10.0.0.1") == 0.0
