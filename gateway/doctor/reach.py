@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from gateway.doctor.checks import Check, State, fail, ok, unknown, warn
 from gateway.doctor.endpoint import Endpoint
-from gateway.doctor.probe import Answer, Deadline, Unreachable, connected, exchange, secured, tunnelled
+from gateway.doctor.probe import Answer, Deadline, Unreachable, addresses, connected, exchange, secured, tunnelled
 from gateway.doctor.proxies import Proxy, proxy_for
 from gateway.doctor.surroundings import Surroundings
 from gateway.doctor.trust import check_bundles, check_certificate, has_authorities, unverified, usable_context
 
 SERVER = "model-gateway"
+_SHOWN = 4  # addresses of one name
 _ASK = "Ask whoever runs the gateway for its address, and whether it is up."
 _CONNECTS = {"name": "endpoint/name", "connect": "endpoint/connection", "proxy": "endpoint/proxy"}
 
@@ -74,6 +75,19 @@ class Reach:
         return connected(self.proxy.host, self.proxy.port, deadline)
 
 
+def _stands_for(reach: Reach) -> str:
+    """What the name resolves to on this machine; nothing for an address, or where a proxy looks it up."""
+    if reach.proxy is not None:
+        return ""
+    try:
+        found = addresses(reach.endpoint.host, reach.endpoint.port, Deadline(reach.timeout_s))
+    except Unreachable:
+        return ""
+    others = list(dict.fromkeys(str(address[0]) for _, address in found if address[0] != reach.endpoint.host))
+    more = ", …" if len(others) > _SHOWN else ""
+    return f" ({', '.join(others[:_SHOWN])}{more})" if others else ""
+
+
 def check_endpoint(reach: Reach) -> tuple[list[Check], bool]:
     """Connection, certificate, and what answers. True: it is a gateway, and may be shown the token."""
     checks = [*check_bundles(reach.around)]
@@ -90,7 +104,8 @@ def check_endpoint(reach: Reach) -> tuple[list[Check], bool]:
         took_ms = (time.monotonic() - started) * 1000
     except Unreachable as error:
         return [*checks, _unreachable(error)], False
-    checks.append(ok("endpoint/connection", f"{reach.endpoint.authority} answers in {took_ms:.0f} ms."))
+    where = f"{reach.endpoint.authority}{_stands_for(reach)}"
+    checks.append(ok("endpoint/connection", f"{where} answers in {took_ms:.0f} ms."))
     identified = _identified(reach, health)
     checks.append(identified)
     if identified.state == "fail":

@@ -97,3 +97,16 @@ def test_who_the_gateway_says_it_is(whoami, state, words, site):
     check = check_token(reach, "mgw_x")
     assert check.state == state
     assert words in check.found
+
+
+def test_what_the_name_resolves_to_is_said(site, around):
+    answers, reach = site
+    answers |= {"/health": (200, OURS, ALIVE), "/ready": (200, OURS, b'{"ready": true, "checks": {}}')}
+    port = reach.endpoint.port
+
+    def said(host):
+        told, _ = check_endpoint(Reach.to(read_endpoint(f"http://{host}:{port}"), around(), 5.0))
+        return next(check.found for check in told if check.check == "endpoint/connection")
+
+    assert "127.0.0.1" in said("localhost")
+    assert said("127.0.0.1").startswith(f"127.0.0.1:{port} answers in")
