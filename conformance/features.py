@@ -118,6 +118,12 @@ _ALL = (
         ("denied",),
         gateway_only=True,
     ),
+    Feature(
+        "replay-gguf-denied",
+        "its requests for a denied GGUF file: the reason where it can show one",
+        ("denied-gguf",),
+        gateway_only=True,
+    ),
     Feature("js-config", "`AutoConfig.from_pretrained`"),
     Feature("js-tokenizer", "`AutoTokenizer.from_pretrained`"),
     Feature("js-weights", "`AutoModel.from_pretrained`, an ONNX file", ("onnx",)),

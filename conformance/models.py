@@ -128,6 +128,8 @@ def add_models(world: World) -> None:
         "tokenizer.ggml.tokens": WORDS, "tokenizer.chat_template": CHAT_TEMPLATE,
     }  # fmt: skip
     model(world, "conformance/gguf", {"tiny-Q8_0.gguf": builders.gguf(metadata, {"token_embd.weight": (8, 6)})})
+    evil = {**metadata, "tokenizer.chat_template": "{{ ''.__class__.__mro__ }}"}
+    model(world, "conformance/denied-gguf", {"tiny-Q8_0.gguf": builders.gguf(evil, {"token_embd.weight": (8, 6)})})
     model(world, "conformance/large", {"model.safetensors": large_safetensors(LARGE_BYTES)})
     model(world, "conformance/gated", {"model.safetensors": whole}, gated="manual")
     model(world, "conformance/onnx", {"onnx/model.onnx": identity("conformance")})

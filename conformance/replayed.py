@@ -9,7 +9,7 @@ _GGUF = ("llama.cpp", "llama.cpp-old", "ollama")
 
 
 def _client(replay: Replay) -> Client:
-    features = ("replay-gguf",) if replay.name in _GGUF else ("replay", "replay-denied")
+    features = ("replay-gguf", "replay-gguf-denied") if replay.name in _GGUF else ("replay", "replay-denied")
     driver = ("{python}", "{drivers}/replays.py", replay.name)
     return Client(f"replay-{replay.name}", f"{replay.client} {replay.version}", "replays", driver, features)
 

@@ -69,7 +69,7 @@ def page(found: Matrix) -> str:
         (
             f"{SYMBOLS[PASS]} works · {SYMBOLS[FAIL]} fails · {SYMBOLS[LIMIT]} the client's own limit · "
             f"{SYMBOLS[REFUSED]} refused by design, and the user reads why · {SYMBOLS[NOT_RUN]} not run · "
-            "empty: the client has no such feature. Two symbols: through the gateway / directly. "
+            "empty: not tried, as a rule because the client has no such feature. Two symbols: through the gateway / directly. "
             "Whatever is not ✅ on both sides is explained below its table. The simulated hub has no Xet storage behind it, so "
             "clients with hf_xet are told to stay on HTTP where they ask it directly; through the gateway they are told nothing."
         ),

@@ -1,4 +1,4 @@
-"""The test repos, one per role, in a world of the simulated hub. All but `gated` pass the gateway's default policy."""
+"""The test repos, one per role, in a world of the simulated hub. All but `gated` and those denied pass the gateway's default policy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def roles() -> dict[str, str]:
         "large": "conformance/large", "unusual": "conformance/unusual-names", "many": "conformance/many-files", "escaped": "conformance/escaped-names",
         "csv": "datasets/conformance/csv", "space": "spaces/conformance/space", "parquet": "datasets/conformance/parquet",
         "revisions": "conformance/revisions", "gated": "conformance/gated", "renamed": "conformance/renamed",
-        "legacy": "conformance-legacy", "denied": "conformance/denied-weights",
+        "legacy": "conformance-legacy", "denied": "conformance/denied-weights", "denied-gguf": "conformance/denied-gguf",
         "sentences": "conformance/sentences", "pipeline": "conformance/pipeline", "onnx": "conformance/onnx",
     }  # fmt: skip
 

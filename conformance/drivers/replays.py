@@ -20,6 +20,10 @@ def sent(role, path, outcome):
     assert not failed, failed[0]
 
 
+def gguf_of(role):
+    return next(path for path in repo(role).files if path.endswith(".gguf"))
+
+
 @feature("replay")
 def _():
     role = "large" if REPLAY.name == "hf-transfer" and "large" in PLAN["repos"] else "model"
@@ -28,7 +32,12 @@ def _():
 
 @feature("replay-gguf")
 def _():
-    sent("gguf", next(path for path in repo("gguf").files if path.endswith(".gguf")), ALLOWED)
+    sent("gguf", gguf_of("gguf"), ALLOWED)
+
+
+@feature("replay-gguf-denied")
+def _():
+    sent("denied-gguf", gguf_of("denied-gguf"), FILE_DENIED)
 
 
 @feature("replay-denied")
