@@ -28,7 +28,7 @@ from gateway.enforcement.gathering import Gathering
 from gateway.enforcement.judging import Answer, Judging
 from gateway.enforcement.memory import HotMemory
 from gateway.enforcement.recording import Recording, grant_of
-from gateway.enforcement.refusing import Progress, pending, refusal_for, refused_protocol, refused_revision
+from gateway.enforcement.refusing import NO_REPO, Progress, pending, refusal_for, refused_protocol, refused_revision
 from gateway.enforcement.resolving import Resolving
 from gateway.enforcement.searching import Searching
 
@@ -90,7 +90,7 @@ class Admission:
         progress = Progress()
         try:
             async with asyncio.timeout(_patience_s(context, request)):
-                answer = await self._judge(context, request, progress)
+                answer = await self._discreetly(context, request, progress)
         except TimeoutError:
             answer = Answer(
                 pending("scan/under-way", "the file is being fetched and judged; nothing is wrong, ask again", progress)
@@ -109,6 +109,17 @@ class Admission:
         await self._recording.refused(context, request, refusal)
         return refusal
 
+    async def _discreetly(self, context: RequestContext, request: HubRequest, progress: Progress) -> Answer:
+        """Judge; trouble with a repo that is not public is nothing to tell to whom no entitlement names (P7): those go
+        by groups, so that who has none is told of an absent repo."""
+        try:
+            return await self._judge(context, request, progress)
+        except GatewayError:
+            if not progress.is_kept_back or context.subject.groups or request.repo is None:
+                raise
+            await self._resolving.as_if_unknown(request.repo, request.ref)
+            return Answer(Absence("repo", NO_REPO))
+
     async def _judge(self, context: RequestContext, request: HubRequest, progress: Progress) -> Answer:
         if request.kind is RequestKind.WRITE:
             return Answer(Refused(403, "route/read-only", "this gateway is read-only: publish to the hub itself"))
@@ -121,9 +132,10 @@ class Admission:
             self._resolving.forget(request.repo, request.ref)
         try:
             resolved = await self._resolving.resolve(request.repo, request.ref)
+            progress.is_kept_back = resolved.access != ANONYMOUS_ACCESS
             known = await self._resolving.snapshot(request.repo, request.ref, resolved)
         except UpstreamNotFound as error:
-            if error.what != "repo" and (hidden := await self._hidden(context, request)) is not None:
+            if error.what != "repo" and (hidden := await self._hidden(context, request, progress)) is not None:
                 return hidden
             raise
         decided = await self._deciding.revision(context, request.action, known)
@@ -132,6 +144,7 @@ class Admission:
             if isinstance(refusal, Absence):
                 await self._resolving.as_if_unknown(request.repo, request.ref)
             return Answer(refusal, (decided,))
+        progress.is_kept_back = False
         match request.kind:
             case RequestKind.OBJECT if request.path:
                 if layer := request.query.get("layer"):
@@ -146,16 +159,20 @@ class Admission:
                 payload = await self._forwarding.payload(request, known)
                 return Answer(GrantedListing(known.snapshot, decided.decision, payload), (decided,))
 
-    async def _hidden(self, context: RequestContext, request: HubRequest) -> Answer | None:
+    async def _hidden(self, context: RequestContext, request: HubRequest, progress: Progress) -> Answer | None:
         """That a private repo lacks a revision tells that the repo is there: only who may see it is told (P7)."""
         assert request.repo is not None
         resolved = await self._resolving.resolve(request.repo, "")
         if resolved.access == ANONYMOUS_ACCESS:
             return None
+        progress.is_kept_back = True
         known = await self._resolving.snapshot(request.repo, "", resolved)
         decided = await self._deciding.revision(context, request.action, known)
         refusal = refused_revision(decided.decision, known.snapshot.revision.commit)
-        return Answer(refusal, (decided,)) if isinstance(refusal, Absence) else None
+        if isinstance(refusal, Absence):
+            return Answer(refusal, (decided,))
+        progress.is_kept_back = False
+        return None
 
     async def _judge_tombstone(self, context: RequestContext, request: HubRequest, progress: Progress) -> Answer:
         """A request under an invented commit is judged again, as one for the ref that was refused."""

@@ -37,6 +37,7 @@ class Progress:
     entry: FileEntry | None = None
     artifact: Artifact | None = None
     access: str = ""
+    is_kept_back: bool = False  # the repo is not public, and no decision says yet that the subject may see it
 
 
 def refusal_for(error: GatewayError, progress: Progress) -> Refusal:

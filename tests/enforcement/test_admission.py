@@ -6,7 +6,7 @@ from gateway.domain.decision import DecisionScope
 from gateway.domain.errors import LedgerError, RateLimited
 from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refused
 from gateway.domain.request import HubRequest, RequestKind
-from gateway.domain.subject import Subject, SubjectKind
+from gateway.domain.subject import ANONYMOUS, Subject, SubjectKind
 from gateway.enforcement.context import GrantedFile, GrantedListing
 from gateway.simulator.samples import sample_world
 from gateway.simulator.thread import SimulatorThread
@@ -135,6 +135,27 @@ async def test_what_cannot_be_recorded_is_not_granted_and_not_remembered(hub, tm
         await core.admission.admit(by(), file("demo/good-torch", "pytorch_model.bin"))
         first = next(r for r in decisions(core) if r.get("path") == "pytorch_model.bin")
         assert not first.get("remembered", False)  # the decision nobody could record was not kept either
+
+
+@pytest.mark.parametrize("ref", ["main", "nothing"])
+async def test_an_engine_that_is_gone_tells_no_stranger_which_repos_are_private(ref, tmp_path):
+    """Entitlements are the policy's, and go by groups: who has none is told what an absent repo would be told."""
+    world, token = sample_world(), "hf_gatewaysOwnHubToken000000000000"
+    world.repo("corp/secret", private=True).commit({"config.json": "{}"})
+    world.token(token, "corp/secret")
+    with SimulatorThread(world) as hub:
+        async with whole(hub, tmp_path / "state", {"GATEWAY_UPSTREAM_TOKEN": token}) as core:
+            await core.engine.close()
+            for kind in (RequestKind.RESOLVE, RequestKind.INFO, RequestKind.COMMITS):
+                for subject in (ANONYMOUS, Subject("user:bob", SubjectKind.USER)):
+                    told = [
+                        await core.admission.admit(by(subject), file(f"corp/{name}", "config.json", ref, kind))
+                        for name in ("secret", "nobody")
+                    ]
+                    assert told[0] == told[1]
+                    assert isinstance(told[0], Absence)
+            member = await core.admission.admit(by(ADA), file("corp/secret", "config.json"))
+            assert isinstance(member, Pending), "our own outage is no absence for whom it may be open to"
 
 
 async def test_an_engine_that_is_gone_means_wait_and_what_is_remembered_flows(core):

@@ -13,13 +13,13 @@ from gateway.settings import load
 
 
 @asynccontextmanager
-async def whole(hub, state, **more):
-    """A Core on the state directory; `more` are settings by dotted key with "__" for the dot."""
+async def whole(hub, state, environ=None, **more):
+    """A Core on the state directory; `more` are settings by dotted key with "__" for the dot, `environ` has secrets."""
     flags = {
         "state.dir": str(state), "upstream.url": hub.hub_url, "upstream.redirect_hosts": [hub.cdn_url.removeprefix("http://")],
         "upstream.unsafe_allow_private_upstream": True, **{key.replace("__", "."): value for key, value in more.items()},
     }  # fmt: skip
-    async with composed(load(None, flags, {}), "http://gateway") as core:
+    async with composed(load(None, flags, environ or {}), "http://gateway") as core:
         yield core
 
 
