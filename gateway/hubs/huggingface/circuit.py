@@ -20,6 +20,7 @@ from gateway.domain.errors import UpstreamUnavailable
 
 FIRST_PROBE_S: Final = 1.0
 MOST_PROBE_S: Final = 5.0
+MOST_OPEN_S: Final = 60.0
 WINDOW_S: Final = 60.0
 SUBJECTS: Final = 3
 MOST_HOSTS: Final = 256
@@ -37,6 +38,7 @@ class _Host:
     cause: str = ""
     next_probe_s: float = 0.0
     pause_s: float = FIRST_PROBE_S
+    opened_s: float = 0.0
 
 
 class Circuits:
@@ -81,14 +83,20 @@ class Circuits:
                 self._hosts.popitem(last=False)
             return False
         known.is_open, known.cause, known.is_timeout = True, cause, is_timeout
-        known.next_probe_s = now_s + known.pause_s
+        known.opened_s, known.next_probe_s = now_s, now_s + known.pause_s
         _log.warning("circuit.changed", host=host, state="open", cause=cause)
         return True
 
     def pause_s(self, host: str) -> float:
-        """How long to wait before the next probe of an open breaker; 0 where it is closed."""
+        """How long to wait before the next probe of an open breaker; 0 where it is closed.
+
+        After a minute it closes by itself: what is probed may be out of order alone, and would lock out all the rest.
+        """
         known = self._hosts.get(host)
         if known is None or not known.is_open:
+            return 0.0
+        if self._monotonic() - known.opened_s >= MOST_OPEN_S:
+            self.answered(host)
             return 0.0
         pause_s = known.pause_s
         known.pause_s = min(2 * pause_s, MOST_PROBE_S)

@@ -7,7 +7,15 @@ from yarl import URL
 
 from gateway.domain.artifact import Artifact, FileEntry, RepoType, Span
 from gateway.domain.errors import GatewayError, UpstreamNotFound, UpstreamUnavailable
-from gateway.hubs.huggingface.circuit import FIRST_PROBE_S, MOST_HOSTS, MOST_PROBE_S, WINDOW_S, Circuits, subject_of
+from gateway.hubs.huggingface.circuit import (
+    FIRST_PROBE_S,
+    MOST_HOSTS,
+    MOST_OPEN_S,
+    MOST_PROBE_S,
+    WINDOW_S,
+    Circuits,
+    subject_of,
+)
 from gateway.simulator import Fault, Gate
 from tests.hubs.huggingface.hub_world import Waits, model
 
@@ -87,6 +95,20 @@ def test_it_is_probed_at_growing_intervals_and_closes_with_the_first_answer(circ
     assert circuits.pause_s(HUB) == 0
     circuits.check(HUB)
     assert down(circuits, 4) == [False] * 4
+
+
+def test_a_probe_that_never_succeeds_locks_nobody_out_for_ever(circuits, waits):
+    """What is probed may be broken alone: after a minute clients ask again, and five of them open it anew."""
+    down(circuits, 5)
+    probes = 0
+    while (pause_s := circuits.pause_s(HUB)) > 0:
+        waits.now_s += pause_s
+        probes += 1
+        assert probes < 100
+    assert waits.now_s >= MOST_OPEN_S
+    circuits.check(HUB)
+    assert not circuits.open_hosts()
+    assert down(circuits, 5) == [False] * 4 + [True]
 
 
 def test_what_is_remembered_is_bounded(circuits):
