@@ -92,9 +92,7 @@ class Admission:
             async with asyncio.timeout(_patience_s(context, request)):
                 answer = await self._discreetly(context, request, progress)
         except TimeoutError:
-            answer = Answer(
-                pending("scan/under-way", "the file is being fetched and judged; nothing is wrong, ask again", progress)
-            )
+            answer = Answer(_late(context, progress))
         except GatewayError as error:
             answer = Answer(refusal_for(error, progress))
         await self._record(context, request, answer, repeat=answer.is_repeat)
@@ -115,8 +113,9 @@ class Admission:
         try:
             return await self._judge(context, request, progress)
         except GatewayError:
-            if not progress.is_kept_back or context.subject.groups or request.repo is None:
+            if not _is_nothing_to_tell(context, progress) or request.repo is None:
                 raise
+            progress.is_kept_back = False
             await self._resolving.as_if_unknown(request.repo, request.ref)
             return Answer(Absence("repo", NO_REPO))
 
@@ -142,6 +141,7 @@ class Admission:
         commit = known.snapshot.revision.commit
         if (refusal := refused_revision(decided.decision, commit)) is not None:
             if isinstance(refusal, Absence):
+                progress.is_kept_back = False  # trouble from here on is what there is with an absent repo
                 await self._resolving.as_if_unknown(request.repo, request.ref)
             return Answer(refusal, (decided,))
         progress.is_kept_back = False
@@ -222,6 +222,18 @@ class Admission:
             if decided.decision.valid_until is not None:
                 lifetime = min(lifetime, (decided.decision.valid_until - now).total_seconds())
         return lifetime
+
+
+def _is_nothing_to_tell(context: RequestContext, progress: Progress) -> bool:
+    """Is the repo private, and the subject one whom no entitlement can name?"""
+    return progress.is_kept_back and not context.subject.groups
+
+
+def _late(context: RequestContext, progress: Progress) -> Refusal:
+    """What is said when the time is over in which a client waits."""
+    if _is_nothing_to_tell(context, progress):
+        return Absence("repo", NO_REPO)
+    return pending("scan/under-way", "the file is being fetched and judged; nothing is wrong, ask again", progress)
 
 
 def _commit_of(result: Granted | Refusal) -> str:

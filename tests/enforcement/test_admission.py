@@ -1,5 +1,7 @@
 """The one door, with everything real behind it: upstream, policy library, scanner, stores, ledger."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.domain.decision import DecisionScope
@@ -8,6 +10,7 @@ from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refused
 from gateway.domain.request import HubRequest, RequestKind
 from gateway.domain.subject import ANONYMOUS, Subject, SubjectKind
 from gateway.enforcement.context import GrantedFile, GrantedListing
+from gateway.simulator.faults import Fault, Gate
 from gateway.simulator.samples import sample_world
 from gateway.simulator.thread import SimulatorThread
 from tests.enforcement.whole import by, file, model, records, whole
@@ -156,6 +159,21 @@ async def test_an_engine_that_is_gone_tells_no_stranger_which_repos_are_private(
                     assert isinstance(told[0], Absence)
             member = await core.admission.admit(by(ADA), file("corp/secret", "config.json"))
             assert isinstance(member, Pending), "our own outage is no absence for whom it may be open to"
+
+
+async def test_a_private_repo_that_takes_long_to_list_is_not_told_by_that(tmp_path):
+    world, token, gate = sample_world(), "hf_gatewaysOwnHubToken000000000000", Gate()
+    world.repo("corp/secret", private=True).commit({"config.json": "{}"})
+    world.token(token, "corp/secret")
+    with SimulatorThread(world) as hub:
+        async with whole(hub, tmp_path / "state", {"GATEWAY_UPSTREAM_TOKEN": token}) as core:
+            hub.faults.add(Fault("/api/models/corp/secret/tree/*", gate=gate))
+            asked = file("corp/secret", "config.json")
+            stranger = await core.admission.admit(replace(by(), patience_s=1.0), asked)
+            assert stranger == await core.admission.admit(by(), file("corp/nobody", "config.json"))
+            assert isinstance(stranger, Absence)
+            assert isinstance(await core.admission.admit(replace(by(ADA), patience_s=1.0), asked), Pending)
+            gate.open()
 
 
 async def test_an_engine_that_is_gone_means_wait_and_what_is_remembered_flows(core):
