@@ -60,7 +60,7 @@ class Fills:
         """The fill of this digest: the one under way, or a new one that outlives the request."""
         key = artifact.entry.identity
         fill = self._running.get(key)
-        if fill is None:
+        if fill is None or fill.error is not None:  # one that failed and is still being cleared away mends nothing
             owed = self._owed.pop(key, ())
             fill = Fill(artifact, access, self._store, self._upstream, self._pause, owed)
             self._running[key] = fill
@@ -79,7 +79,8 @@ class Fills:
             try:
                 await self._ended(fill)
             finally:
-                self._running.pop(key, None)
+                if self._running.get(key) is fill:
+                    del self._running[key]
                 self._keep_owed(key, fill)
 
     async def _watched(self, fill: Fill, turns: _Turns) -> None:

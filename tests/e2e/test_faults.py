@@ -233,7 +233,9 @@ def test_a_stall_ends_by_itself_or_by_the_next_try(sim, repo, launch):
     assert (client.complete, client.sha256) == (True, content(repo).sha256)
 
 
-def test_a_slow_first_byte_is_pending_within_the_patience_of_a_client(gate, sim, repo):
+def test_a_slow_first_byte_is_pending_within_the_patience_of_a_client(launch, sim, repo):
+    """Where no client is held (hold.longest_s = 0); test_hold has the other way."""
+    gate = launch(sim, config="[hold]\nlongest_s = 0\n")
     slow = fault(repo, skip=1, times=1, gate=Gate())
     sim.faults.add(slow)
     first = Download(gate.url, url_of(repo.id, ST), timeout_s=10.0)  # what a client waits
