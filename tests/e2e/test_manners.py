@@ -184,6 +184,7 @@ def test_a_hub_that_is_down_is_probed_alone_and_said_without_being_unready(world
         hub.up()
         assert becomes(lambda: gateway.get("/demo/good-torch/resolve/main/config.json"), 200).body
         assert gateway.get("/ready").json["checks"]["upstream"] == "ok"
+        gateway.stop()  # lines of the log are gathered: all are written now
         states = [json.loads(line)["state"] for line in gateway.log if '"circuit.changed"' in line]
         assert (states[0], states[-1]) == ("open", "closed")
 
