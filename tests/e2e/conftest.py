@@ -5,6 +5,7 @@ import pytest
 from gateway.simulator.samples import sample_world
 from gateway.simulator.thread import SimulatorThread
 from tests.e2e.harness import GatewayProcess
+from tests.e2e.wire import QUICK
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +34,19 @@ def launch(tmp_path):
     yield start
     for process in started:
         process.stop()
+
+
+@pytest.fixture(scope="module")
+def gate(sim, tmp_path_factory):
+    """A gateway that gives up quickly, before the module's own hub `sim`."""
+    process = GatewayProcess(sim, tmp_path_factory.mktemp("gate") / "state", config=QUICK)
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def fresh(sim):
+    """Each test begins with an empty log of the hub, and leaves it without faults."""
+    sim.clear()
+    yield
+    sim.faults.clear()

@@ -36,7 +36,7 @@ for case in json.loads(sys.argv[1] if len(sys.argv) > 1 else os.environ["CASES"]
                 hf_hub_download(case["repo"], case["path"], **options)
             else:
                 snapshot_download(case["repo"], **options)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the user reads it: the tests compare kind and words
             said["kind"], said["message"] = type(error).__name__, str(error)
         files = [p for p in pathlib.Path(cache).rglob("*") if p.is_file() and "blobs" in p.parts]
         said["installed"] = sorted(p.name for p in files if p.suffix != ".incomplete")

@@ -28,6 +28,8 @@ from tests.e2e.wire import (
     wait_for,
 )
 
+pytestmark = pytest.mark.usefixtures("fresh")
+
 ST = "model.safetensors"
 _seeds = itertools.count(1000)
 
@@ -36,20 +38,6 @@ _seeds = itertools.count(1000)
 def sim():
     with SimulatorThread(World()) as sim:
         yield sim
-
-
-@pytest.fixture(scope="module")
-def gate(sim, tmp_path_factory):
-    process = GatewayProcess(sim, tmp_path_factory.mktemp("faults") / "state", config=QUICK)
-    yield process
-    process.stop()
-
-
-@pytest.fixture(autouse=True)
-def _fresh(sim):
-    sim.clear()
-    yield
-    sim.faults.clear()
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ from gateway.simulator.faults import Fault, Gate
 from gateway.simulator.large import large_gguf, large_torch
 from gateway.simulator.thread import SimulatorThread
 from gateway.simulator.world import World
-from tests.e2e.harness import GatewayProcess
 from tests.e2e.wire import (
     MIB,
-    QUICK,
     TAIL_BYTES,
     Download,
     add_repo,
@@ -24,6 +22,8 @@ from tests.e2e.wire import (
     wait_for,
     weights,
 )
+
+pytestmark = pytest.mark.usefixtures("fresh")
 
 ST = "model.safetensors"
 EVIL = builders.pickle_call("posix", "system")
@@ -52,20 +52,6 @@ def world():
 def sim(world):
     with SimulatorThread(world) as sim:
         yield sim
-
-
-@pytest.fixture(scope="module")
-def gate(sim, tmp_path_factory):
-    process = GatewayProcess(sim, tmp_path_factory.mktemp("fills") / "state", config=QUICK)
-    yield process
-    process.stop()
-
-
-@pytest.fixture(autouse=True)
-def _fresh(sim):
-    sim.clear()
-    yield
-    sim.faults.clear()
 
 
 def content(world, name, path=ST):

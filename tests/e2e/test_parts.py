@@ -14,8 +14,10 @@ from gateway.simulator.faults import Fault, Gate
 from gateway.simulator.large import large_torch
 from gateway.simulator.thread import SimulatorThread
 from gateway.simulator.world import World
-from tests.e2e.harness import MORE_CLIENTS, GatewayProcess, run_client
-from tests.e2e.wire import MIB, QUICK, Download, add_repo, download, together, url_of, wait_for, weights
+from tests.e2e.harness import MORE_CLIENTS, run_client
+from tests.e2e.wire import MIB, Download, add_repo, download, together, url_of, wait_for, weights
+
+pytestmark = pytest.mark.usefixtures("fresh")
 
 ST = "model.safetensors"
 PARQUET = "data.parquet"
@@ -42,20 +44,6 @@ def sim():
     add_repo(world, "parts/table", {PARQUET: parquet()})
     with SimulatorThread(world) as sim:
         yield sim
-
-
-@pytest.fixture(scope="module")
-def gate(sim, tmp_path_factory):
-    process = GatewayProcess(sim, tmp_path_factory.mktemp("parts") / "state", config=QUICK)
-    yield process
-    process.stop()
-
-
-@pytest.fixture(autouse=True)
-def _fresh(sim):
-    sim.clear()
-    yield
-    sim.faults.clear()
 
 
 def content(sim, name, path=ST):

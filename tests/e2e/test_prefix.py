@@ -56,6 +56,7 @@ def gateway(hub, tmp_path_factory):
 SCRIPT = """
 import hashlib, os, sys
 from huggingface_hub import HfApi, HfFileSystem, hf_hub_download, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
 api = HfApi()
 paths = ["config.json", "w/model.safetensors", "größe [1] #2?.txt"]
 print(*(hashlib.sha256(open(hf_hub_download("org/model", p), "rb").read()).hexdigest() for p in paths))
@@ -69,7 +70,7 @@ with fs.open("org/model/w/model.safetensors", "rb") as file:
 print(sorted(fs.ls("org/model", detail=False)))
 try:
     hf_hub_download("org/denied", "config.json")
-except Exception as error:
+except HfHubHTTPError as error:
     print("license/unknown" in str(error), os.environ["HF_ENDPOINT"] in str(error))
 """
 

@@ -12,8 +12,10 @@ from gateway.simulator.content import Sparse
 from gateway.simulator.faults import Fault, Gate
 from gateway.simulator.thread import SimulatorThread
 from gateway.simulator.world import World
-from tests.e2e.harness import GatewayProcess, curl
+from tests.e2e.harness import curl
 from tests.e2e.wire import MIB, QUICK, Download, add_repo, download, some_tensor, together, url_of, weights
+
+pytestmark = pytest.mark.usefixtures("fresh")
 
 ST = "model.safetensors"
 HOT, RUNNING, PARTS, COLD, DENIED, EMPTY = (
@@ -33,20 +35,6 @@ def sim():
     denied.commit({"README.md": "no licence\n", ST: some_tensor(2, 2001)})
     with SimulatorThread(world) as sim:
         yield sim
-
-
-@pytest.fixture(scope="module")
-def gate(sim, tmp_path_factory):
-    process = GatewayProcess(sim, tmp_path_factory.mktemp("ranges") / "state", config=QUICK)
-    yield process
-    process.stop()
-
-
-@pytest.fixture(autouse=True)
-def _fresh(sim):
-    sim.clear()
-    yield
-    sim.faults.clear()
 
 
 def content(sim, name, path=ST):

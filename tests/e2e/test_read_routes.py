@@ -336,6 +336,7 @@ def test_the_headers_of_shards_are_those_of_the_bytes_that_are_served(gateway):
 def test_the_real_client_reads_headers_commits_and_access(gateway, tmp_path):
     script = """
 from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 api = HfApi()
 m = api.get_sharded_safetensors_metadata("org/sharded", filename="w/m.safetensors.index.json")
 print(sorted(m.weight_map.items()), m.metadata, m.parameter_count)
@@ -343,7 +344,7 @@ print(len(api.list_repo_commits("org/history")), api.list_repo_commits("org/hist
 print(api.auth_check("org/open"))
 try:
     api.auth_check("org/denied")
-except Exception as error:
+except HfHubHTTPError as error:
     print(type(error).__name__, "license/unknown" in str(error))
 """
     run = run_client("hub-2", gateway.url, tmp_path, script)

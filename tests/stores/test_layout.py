@@ -66,16 +66,20 @@ def test_a_second_process_is_told_who_holds_it(path) -> None:
 
 def test_the_lock_ends_with_its_process_however_it_ends(path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from gateway.stores.layout import StateDirectory\n"
-        "held = StateDirectory.open(Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"
+        "import sys; from pathlib import Path; from gateway.stores.layout import StateDirectory\n"
+        "held = StateDirectory.open(Path(sys.argv[1])); print('held', flush=True); input()"
     )
-    holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdin is not None
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(ConfigError, match=f"process {holder.pid}"):
         StateDirectory.open(path)
     holder.send_signal(signal.SIGKILL)
     holder.wait()
+    holder.stdin.close()
     holder.stdout.close()
     StateDirectory.open(path).close()
 

@@ -67,7 +67,7 @@ def load_python(data: bytes) -> tuple[list[tuple[str, str]], bool]:
 def _runs(loader: Any, data: bytes) -> bool:
     try:
         loader(io.BytesIO(data)).load()
-    except Exception:  # whatever an unpickler raises on noise
+    except Exception:  # an unpickler may raise anything on noise; what counts is that this one did not run to its end
         return False
     return True
 
