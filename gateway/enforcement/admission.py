@@ -28,7 +28,15 @@ from gateway.enforcement.gathering import Gathering
 from gateway.enforcement.judging import Answer, Judging
 from gateway.enforcement.memory import HotMemory
 from gateway.enforcement.recording import Recording, grant_of
-from gateway.enforcement.refusing import NO_REPO, Progress, pending, refusal_for, refused_protocol, refused_revision
+from gateway.enforcement.refusing import (
+    NO_REPO,
+    UNDER_WAY,
+    Progress,
+    pending,
+    refusal_for,
+    refused_protocol,
+    refused_revision,
+)
 from gateway.enforcement.resolving import Resolving
 from gateway.enforcement.searching import Searching
 
@@ -233,7 +241,7 @@ def _late(context: RequestContext, progress: Progress) -> Refusal:
     """What is said when the time is over in which a client waits."""
     if _is_nothing_to_tell(context, progress):
         return Absence("repo", NO_REPO)
-    return pending("scan/under-way", "the file is being fetched and judged; nothing is wrong, ask again", progress)
+    return pending(UNDER_WAY, "the file is being fetched and judged; nothing is wrong, ask again", progress)
 
 
 def _commit_of(result: Granted | Refusal) -> str:

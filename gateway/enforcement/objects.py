@@ -21,10 +21,10 @@ from gateway.domain.request import HubRequest, RequestKind
 from gateway.enforcement.admission import Admission
 from gateway.enforcement.context import Assembled, Granted, GrantedBatch, GrantedFile, GrantedListing, RequestContext
 from gateway.enforcement.recording import Recording
+from gateway.enforcement.refusing import UNDER_WAY
 
 BATCH_WAIT_S = 20.0  # git-lfs gives up after 30 s of silence (lfs.activitytimeout)
 AT_ONCE = 16
-UNDER_WAY = "scan/under-way"  # as in admission: it passes, however often it is asked for meanwhile
 _LEAST_WAIT_S = 0.5
 
 

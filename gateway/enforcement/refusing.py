@@ -24,6 +24,7 @@ from gateway.domain.outcome import Absence, Denial, Failure, Pending, Refusal, R
 from gateway.domain.request import HubRequest
 
 RETRY_AFTER_S = 5
+UNDER_WAY = "scan/under-way"  # it passes, however often it is asked for meanwhile
 _UNREADABLE = frozenset({"route/malformed", "route/slow-body"})
 PRIVATE = "entitlement/private"
 NO_REPO = "Repository not found"  # one text for absent and private: they must look the same (P7)

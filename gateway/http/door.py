@@ -38,7 +38,7 @@ from gateway.enforcement.context import (
 )
 from gateway.enforcement.recording import Recording
 from gateway.http.body import small_body
-from gateway.http.errors import guarded
+from gateway.http.errors import guarded, within
 from gateway.http.hold import Holding
 from gateway.http.metrics import Metrics
 from gateway.http.ops import Ops
@@ -159,7 +159,7 @@ class Door:
         )
         route[0] = "unknown"
         try:
-            _within(self._limits.admit_address(context.address))  # before all else: refusing is work, and is recorded
+            within(self._limits.admit_address(context.address))  # before all else: refusing is work, and is recorded
             if target.startswith(OWN_PAGES):
                 route[0] = "page"
                 return await self._own_page(request, context, target)
@@ -174,7 +174,7 @@ class Door:
             identified = await self._identifier.identify_with_note(credential)
             subject, note = identified.subject, identified.note
             context = replace(context, subject=subject)
-            _within(self._limits.admit_subject(subject))
+            within(self._limits.admit_subject(subject))
             if (objects := asked.query.get("objects")) is not None:  # each of a batch is judged and recorded by itself
                 self._limits.count(subject, context.address, len(objects) - 1)
             if asked.kind in _LOCAL or (asked.repo is None and asked.kind is RequestKind.MANIFEST):
@@ -259,12 +259,6 @@ class Door:
         except LedgerError as unwritable:
             refusal = Pending(unwritable.code, str(unwritable), 30)
         return self._refusal(request, asked, context.method, refusal)
-
-
-def _within(wait_s: float) -> None:
-    """Raises RateLimited where a limit says to wait."""
-    if wait_s > 0:
-        raise RateLimited("too many requests; the gateway asks you to slow down", retry_after_s=wait_s)
 
 
 def _noted(response: web.StreamResponse, note: str) -> web.StreamResponse:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from gateway.domain.errors import LedgerError
+from gateway.domain.errors import LedgerError, RateLimited
 
 _log = structlog.get_logger("http")
 
@@ -34,3 +34,9 @@ async def _recorded(request_id: str, on_fault: Callable[[], Awaitable[None]]) ->
         await on_fault()
     except LedgerError as error:  # the answer gives nothing away, so it may leave all the same
         _log.error("http.unrecorded", request_id=request_id, error=str(error))
+
+
+def within(wait_s: float) -> None:
+    """Raises RateLimited where a limit says to wait."""
+    if wait_s > 0:
+        raise RateLimited("too many requests; the gateway asks you to slow down", retry_after_s=wait_s)

@@ -27,6 +27,7 @@ from gateway.enforcement.beginnings import Beginning, Beginnings
 from gateway.enforcement.context import GrantedFile, RequestContext
 from gateway.enforcement.delivery import Delivery, OpenFile
 from gateway.enforcement.recording import Recording
+from gateway.enforcement.refusing import UNDER_WAY
 from gateway.http.files import CLIENT_WAIT_S, LEAST_WAIT_S, NOT_HERE, Files
 from gateway.http.metrics import Metrics
 from gateway.http.places import Place, Places
@@ -36,7 +37,6 @@ from gateway.ports import Words
 PACE_S = 4.0
 HOLD_S = 1800.0
 MOST_CLIENTS = 256
-UNDER_WAY = "scan/under-way"
 # Trouble that the next try may be free of: the hold goes on. All else is better read as a reason.
 _MAY_PASS = frozenset({"scan/failed", "upstream/throttled", UNDER_WAY})
 _UNDECIDED = Decision(Effect.QUARANTINE, DecisionScope.FILE)  # the headers of a file take a decision's warnings alone

@@ -10,7 +10,7 @@ import orjson
 import structlog
 from aiohttp import hdrs, web
 
-from gateway.domain.errors import IdentityError, LedgerError, RateLimited, StoreError, UnroutableRequest
+from gateway.domain.errors import IdentityError, LedgerError, StoreError, UnroutableRequest
 from gateway.domain.explaining import DECISIONS, REASONS, Explaining, is_decision_id
 from gateway.domain.subject import SubjectKind
 from gateway.enforcement.context import RequestContext
@@ -18,6 +18,7 @@ from gateway.enforcement.reading import Readings
 from gateway.http import layout
 from gateway.http.decision_facts import Viewer, facts_of, rules_of
 from gateway.http.decision_page import decision_page
+from gateway.http.errors import within
 from gateway.http.reason_codes import ReasonCode
 from gateway.http.reason_page import RuleText, code_page, rule_page
 from gateway.identity.extract import extract
@@ -83,7 +84,7 @@ class OwnPages:
         subject = await self._identifier.identify(credential)
         if subject is None:
             raise IdentityError("this gateway does not know the credential that was sent", code="identity/unknown")
-        _within(self._limits.admit_subject(subject))
+        within(self._limits.admit_subject(subject))
         return replace(context, subject=subject)
 
     async def answer(self, request: web.BaseRequest, context: RequestContext, target: str) -> Rendering:
@@ -111,7 +112,7 @@ class OwnPages:
     async def _decision(self, context: RequestContext, decision_id: str, *, as_json: bool) -> Rendering | None:
         if not is_decision_id(decision_id):
             return None
-        _within(self._searches.admit_address(context.address))
+        within(self._searches.admit_address(context.address))
         try:
             records = await self._log.find(decision_id)
         except LedgerError as error:
@@ -137,11 +138,6 @@ class OwnPages:
 
     def _code(self, code: ReasonCode, *, as_json: bool) -> Rendering:
         return _answer(asdict(code)) if as_json else _varied(code_page(code, self._explaining.contact))
-
-
-def _within(wait_s: float) -> None:
-    if wait_s > 0:
-        raise RateLimited("too many requests; the gateway asks you to slow down", retry_after_s=wait_s)
 
 
 def _path(target: str) -> str:

@@ -21,6 +21,7 @@ from gateway.enforcement.admission import Admission
 from gateway.enforcement.context import GrantedFile, RequestContext
 from gateway.enforcement.delivery import Delivery, OpenBytes
 from gateway.enforcement.recording import Recording
+from gateway.enforcement.refusing import UNDER_WAY
 from gateway.http.files import Files
 from gateway.http.ranges import RangeNotSatisfiable, matches, parse_range, range_applies
 from gateway.hubs.huggingface import shards
@@ -107,7 +108,7 @@ class Views:
         except TimeoutError:
             raise ScanError(
                 f"the files behind {asked.path!r} are being fetched and judged; nothing is wrong, ask again",
-                code="scan/under-way",
+                code=UNDER_WAY,
             ) from None
         return shards.metadata_answer(headers, about)
 
@@ -146,7 +147,7 @@ class Views:
         if isinstance(granted, Refusal):
             raise _ShardRefused(asked, granted)
         if not isinstance(granted, GrantedFile) or granted.artifact.commit != commit:
-            raise ScanError("the revision moved while its files were read; ask again", code="scan/under-way")
+            raise ScanError("the revision moved while its files were read; ask again", code=UNDER_WAY)
         return granted
 
     async def _header(self, context: RequestContext, granted: GrantedFile, room: _Room) -> bytes:
